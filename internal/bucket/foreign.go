@@ -1,0 +1,44 @@
+package bucket
+
+import (
+	"context"
+	"errors"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// errForeign is the error of an answer that tells of success and is not one of
+// S3: the page of a proxy that wants a login, or nothing at all.
+var errForeign = errors.New("answer has nothing of what S3 answers")
+
+// refuseForeign looks at answers that the SDK is content with, whatever is in
+// them. One of somebody else is as good as one that was cut, and is tried again.
+func refuseForeign(stack *middleware.Stack) error {
+	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("s3klosetForeign",
+		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+			out, metadata, err := next.HandleDeserialize(ctx, in)
+			if err == nil && foreign(out.Result) {
+				answer, _ := out.RawResponse.(*smithyhttp.Response)
+				err = &smithyhttp.ResponseError{Response: answer, Err: errForeign}
+			}
+			return out, metadata, err
+		}), middleware.Before)
+}
+
+// foreign tells answers without what no S3 leaves out. Taken for S3's, they
+// would make an object of bytes that went nowhere, or take away its tags.
+func foreign(result any) bool {
+	switch out := result.(type) {
+	case *s3.PutObjectOutput:
+		return out.ETag == nil
+	case *s3.UploadPartOutput:
+		return out.ETag == nil
+	case *s3.CompleteMultipartUploadOutput:
+		return out.ETag == nil
+	case *s3.GetObjectTaggingOutput:
+		return out.TagSet == nil
+	}
+	return false
+}

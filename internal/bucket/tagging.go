@@ -1,0 +1,51 @@
+package bucket
+
+import (
+	"context"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// Tags asks for the tags of an object, or of the pinned version of it. They
+// have no ETag: a change of tags alone does not change the object.
+func (c *Client) Tags(ctx context.Context, key string, pin Pin) (map[string]string, error) {
+	if c.Quirks().NoTags {
+		return nil, nil
+	}
+	in := &s3.GetObjectTaggingInput{Bucket: &c.name, Key: &key}
+	if pin.VersionID != "" {
+		in.VersionId = &pin.VersionID
+	}
+	var tags map[string]string
+	err := c.call(ctx, "get tags", key, func(ctx context.Context, opts ...func(*s3.Options)) error {
+		out, err := c.api.GetObjectTagging(ctx, in, opts...)
+		if err != nil {
+			return err
+		}
+		tags = make(map[string]string, len(out.TagSet))
+		for _, tag := range out.TagSet {
+			tags[aws.ToString(tag.Key)] = aws.ToString(tag.Value)
+		}
+		return nil
+	})
+	return tags, err
+}
+
+func (c *Client) putTags(ctx context.Context, key, versionID string, tags map[string]string) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	in := &s3.PutObjectTaggingInput{Bucket: &c.name, Key: &key, Tagging: &types.Tagging{}}
+	if versionID != "" {
+		in.VersionId = &versionID
+	}
+	for name, value := range tags {
+		in.Tagging.TagSet = append(in.Tagging.TagSet, types.Tag{Key: aws.String(name), Value: aws.String(value)})
+	}
+	return c.call(ctx, "put tags", key, func(ctx context.Context, opts ...func(*s3.Options)) error {
+		_, err := c.api.PutObjectTagging(ctx, in, opts...)
+		return err
+	})
+}
