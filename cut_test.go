@@ -1,0 +1,74 @@
+package s3kloset
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/s3kloset/s3kloset/internal/s3test"
+)
+
+const mib = 1 << 20
+
+// TestRestoredETags stores objects in all kinds of parts, and tells which of
+// them come back with the ETag that they had.
+func TestRestoredETags(t *testing.T) {
+	w := newWorld(t)
+	body := bytes.Repeat([]byte("0123456789abcdef"), 17*mib/16)
+	for key, parts := range map[string][]int64{
+		"whole, of 13 MiB":       {},
+		"even":                   {5 * mib, 5 * mib},
+		"even, of another size":  {6 * mib, 6 * mib},
+		"exact":                  {8 * mib},
+		"two":                    {9 * mib},
+		"uneven":                 {5 * mib, 7 * mib},
+		"smaller than S3 allows": {mib, mib, mib, mib, mib, mib, mib, mib, mib, mib, mib, mib, mib, mib, mib, mib},
+	} {
+		w.data.Put(key, body[:13*mib], s3test.Properties{}, s3test.InParts(parts...))
+	}
+	w.data.Put("whole", body, s3test.Properties{})
+	w.data.Put("small", body[:100], s3test.Properties{})
+	w.data.Put("empty", nil, s3test.Properties{})
+	w.data.Put("small, in one part", body[:100], s3test.Properties{}, s3test.InParts(100))
+	w.backup()
+
+	for name, test := range map[string]struct {
+		opts []Option
+		same []string
+		warn int64
+	}{
+		"source parts": {nil,
+			[]string{"empty", "even", "even, of another size", "exact", "small", "small, in one part", "two", "whole", "whole, of 13 MiB"}, 2},
+		"little memory": {[]Option{WithMemoryLimit(12 * mib), WithPartSize(6 * mib)},
+			[]string{"empty", "even", "even, of another size", "exact", "small", "small, in one part", "two"}, 4},
+		"own parts": {[]Option{WithSourceParts(false)},
+			[]string{"empty", "exact", "small"}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := &world{T: t, server: w.server, data: w.data, store: w.store, repo: w.repo}
+			bucket := w.server.CreateBucket("restored-" + string(name[0]))
+			report, err := w.repo.Restore(t.Context(), latest, w.at("s3://"+bucket.Name(), test.opts...).Destination())
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.same(w.data, bucket)
+			same := make(map[string]bool)
+			for _, was := range w.data.Dump() {
+				if is, _ := bucket.Get(was.Key); is.ETag == was.ETag {
+					same[was.Key] = true
+				}
+			}
+			if got := slices.Sorted(maps.Keys(same)); !slices.Equal(got, test.same) {
+				t.Errorf("the same ETag have\n%q, want\n%q", got, test.same)
+			}
+			var warned int64
+			if w := report.Warnings[WarnETag]; w != nil {
+				warned = w.Count
+			}
+			if warned != test.warn {
+				t.Errorf("%d objects are in the report as with another ETag, want %d", warned, test.warn)
+			}
+		})
+	}
+}

@@ -1,0 +1,150 @@
+package s3kloset
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/PlakarKorp/kloset/connectors/importer"
+	"github.com/s3kloset/s3kloset/internal/klosettest"
+	"github.com/s3kloset/s3kloset/internal/s3test"
+)
+
+// blind hides from the facade that an importer is a Source, as plakar's pipe
+// does: the Source then does not see the previous snapshot.
+type blind struct{ importer.Importer }
+
+func (w *world) blindBackup(opts ...Option) *BackupReport {
+	w.Helper()
+	report, err := w.repo.Backup(w.Context(), blind{w.at("s3://data", opts...).Source()})
+	if err != nil {
+		w.Fatal(err)
+	}
+	return report
+}
+
+// reading counts the reads of objects of the data bucket during f.
+func (w *world) reading(f func()) int {
+	before := w.server.Count("GetObject") + w.server.Count("HeadObject")
+	f()
+	return w.server.Count("GetObject") + w.server.Count("HeadObject") - before
+}
+
+func TestMetadataCache(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	w.fill(60)
+	w.data.Put("a", []byte("object and folder"), s3test.Properties{Metadata: map[string]string{"k": "v"}, Tags: map[string]string{"t": "1"}})
+	w.data.Put("a!", []byte("between"), s3test.Properties{})
+	w.data.Put("a/b", []byte("below"), s3test.Properties{})
+	cache := filepath.Join(t.TempDir(), "cache")
+	opts := []Option{WithMetadataCache(cache), WithTagPolicy(TagsOnChange)}
+
+	w.blindBackup(opts...)
+	var second *BackupReport
+	if n := w.reading(func() { second = w.blindBackup(opts...) }); n != 0 {
+		t.Errorf("%d reads of objects in a backup without changes", n)
+	}
+	w.same(w.data, w.restore(second.Snapshot.ID))
+
+	w.data.Put("a!", []byte("changed"), s3test.Properties{ContentType: "text/plain"})
+	w.data.Put("new", []byte("new"), s3test.Properties{})
+	w.data.Delete("dir00/file0003")
+	var third *BackupReport
+	if n := w.reading(func() { third = w.blindBackup(opts...) }); n != 2 {
+		t.Errorf("%d reads of objects for two that changed", n)
+	}
+	w.same(w.data, w.restore(third.Snapshot.ID))
+
+	if n := w.reading(func() { w.blindBackup(WithMetadataCache(cache), WithTagPolicy(TagsNever)) }); n == 0 {
+		t.Error("tags of a cache with tags came into a snapshot without")
+	}
+	names, err := os.ReadDir(cache)
+	if err != nil || len(names) != 2 {
+		t.Errorf("%d files in the cache, %v; want one with tags and one without", len(names), err)
+	}
+}
+
+// TestMetadataCacheOfAnotherRepository: the engine then reads what the cache
+// takes for unchanged.
+func TestMetadataCacheOfAnotherRepository(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	w.fill(100)
+	opts := []Option{WithMetadataCache(t.TempDir()), WithTagPolicy(TagsOnChange)}
+	w.blindBackup(opts...)
+	w.repo = createPlain(t, klosettest.NewMemStore())
+	report := w.blindBackup(opts...)
+	w.same(w.data, w.restore(report.Snapshot.ID))
+}
+
+func TestMetadataCacheSurvivesFailures(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	w.fill(40)
+	cache := t.TempDir()
+	opts := []Option{WithMetadataCache(cache), WithTagPolicy(TagsOnChange)}
+	w.blindBackup(opts...)
+	names, err := filepath.Glob(filepath.Join(cache, "*.s3meta"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("%q, %v", names, err)
+	}
+
+	// A listing that fails leaves the old file.
+	fault := w.server.Faults().Add(s3test.Fault{Op: "ListObjectsV2", Bucket: "data", Times: s3test.Always, Action: s3test.Status(403, "AccessDenied")})
+	if _, err := w.repo.Backup(t.Context(), blind{w.at("s3://data", opts...).Source()}); !errors.Is(err, ErrAccessDenied) {
+		t.Fatalf("error is %v, want ErrAccessDenied", err)
+	}
+	fault.Remove()
+	if n := w.reading(func() { w.blindBackup(opts...) }); n != 0 {
+		t.Errorf("%d reads of objects: the failed run spoilt the cache", n)
+	}
+
+	if err := os.WriteFile(names[0], []byte(strings.Repeat("damage", 1000)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report := w.blindBackup(opts...)
+	w.same(w.data, w.restore(report.Snapshot.ID))
+
+	blocked := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(blocked, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report = w.blindBackup(WithMetadataCache(blocked))
+	w.same(w.data, w.restore(report.Snapshot.ID))
+}
+
+func TestMetadataCacheNeedsOrder(t *testing.T) {
+	if _, err := New("s3://data", WithMetadataCache("x"), WithUnorderedListing(true)); !errors.Is(err, ErrInvalidOption) {
+		t.Errorf("%v, want ErrInvalidOption", err)
+	}
+}
+
+// TestMetadataCacheBegins backs up for the first time: many objects are read at
+// the same time, and not one for each that the engine asks for. A snapshot that
+// the cache does not know of costs bodies for no more than the look-ahead.
+func TestMetadataCacheBegins(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	const objects = 200
+	w.fill(objects)
+	opts := []Option{WithMetadataCache(t.TempDir()), WithTagPolicy(TagsOnChange), WithConcurrency(8)}
+	w.server.SetLatency(10 * time.Millisecond)
+	w.blindBackup(opts...)
+	w.server.SetLatency(0)
+	if heads, peak := w.server.Count("HeadObject"), w.server.Totals("GetObject").Peak; heads != 0 || peak != 8 {
+		t.Errorf("the first backup makes %d HEAD, and at most %d GET at the same time; want 0 and 8", heads, peak)
+	}
+
+	before := w.server.Count("GetObject")
+	opts[0] = WithMetadataCache(t.TempDir())
+	if report := w.blindBackup(opts...); report.Unchanged != objects {
+		t.Errorf("%d of %d objects are unchanged", report.Unchanged, objects)
+	}
+	if wasted := w.server.Count("GetObject") - before; wasted > objects/3 {
+		t.Errorf("%d of %d unchanged objects were read", wasted, objects)
+	}
+}

@@ -1,0 +1,542 @@
+package s3kloset
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/PlakarKorp/kloset/connectors/storage"
+	"github.com/PlakarKorp/kloset/objects"
+	"github.com/s3kloset/s3kloset/internal/bucket"
+	"github.com/s3kloset/s3kloset/internal/s3test"
+)
+
+// vault is a server with a bucket of objects and a bucket for a store.
+type vault struct {
+	*testing.T
+	server *s3test.Server
+	data   *s3test.Bucket
+	vault  *s3test.Bucket
+}
+
+func newVault(t *testing.T) *vault {
+	v := &vault{T: t, server: s3test.Start(t)}
+	v.data, v.vault = v.server.CreateBucket("data"), v.server.CreateBucket("vault")
+	return v
+}
+
+func (v *vault) store(opts ...Option) *Store {
+	v.Helper()
+	s := handle(v, v.server, "s3://vault/repo", opts...).Store()
+	v.Cleanup(func() { s.Close(context.Background()) })
+	return s
+}
+
+// fill makes n objects of incompressible bytes.
+func (v *vault) fill(n, size int) {
+	random := newPackfileServer(n * size).data
+	for i := range n {
+		v.data.Put(fmt.Sprintf("dir%02d/file%04d", i/20, i), random[i*size:(i+1)*size], s3test.Properties{})
+	}
+}
+
+func (v *vault) source(opts ...Option) *Source {
+	return handle(v, v.server, "s3://data", opts...).Source()
+}
+
+func (v *vault) target(name string) (*Destination, *s3test.Bucket) {
+	bucket := v.server.CreateBucket(name)
+	return handle(v, v.server, "s3://"+name).Destination(), bucket
+}
+
+func TestStoreCreateOnce(t *testing.T) {
+	v := newVault(t)
+	const racers = 16
+	var won, lost atomic.Int64
+	var wg sync.WaitGroup
+	start := make(chan struct{})
+	for i := range racers {
+		store := v.store()
+		wg.Go(func() {
+			<-start
+			switch err := store.Create(t.Context(), fmt.Appendf(nil, "config %d", i)); {
+			case err == nil:
+				won.Add(1)
+			case errors.Is(err, ErrAlreadyExists):
+				lost.Add(1)
+			default:
+				t.Errorf("create: %v", err)
+			}
+		})
+	}
+	close(start)
+	wg.Wait()
+	if won.Load() != 1 || lost.Load() != racers-1 {
+		t.Errorf("%d of %d won, %d lost", won.Load(), racers, lost.Load())
+	}
+}
+
+// unconditional selects writes that overwrite whatever is there.
+func unconditional(r s3test.Request) bool {
+	writes := r.Op == "PutObject" || r.Op == "CompleteMultipartUpload"
+	return writes && r.Bucket == "vault" && r.Header.Get("If-None-Match") == "" && r.Header.Get("If-Match") == ""
+}
+
+func TestStoreWritesConditionally(t *testing.T) {
+	quiet(t)
+	v := newVault(t)
+	v.fill(40, 10_000)
+	// A bucket policy may demand it.
+	v.server.Faults().Add(s3test.Fault{Match: unconditional, Times: s3test.Always,
+		Action: s3test.Status(http.StatusForbidden, "AccessDenied")})
+	repo := createPlain(t, v.store())
+	for range 2 {
+		if _, err := repo.Backup(t.Context(), v.source()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := repo.Check(t.Context(), ""); err != nil {
+		t.Error(err)
+	}
+	// Without a lock before it, from a process that has written nothing else.
+	repo, err := OpenRepository(t.Context(), v.store())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer repo.Close()
+	list, err := repo.Snapshots(t.Context())
+	if err != nil || len(list) != 2 {
+		t.Fatalf("%d snapshots, %v", len(list), err)
+	}
+	if err := repo.Delete(t.Context(), list[0].ID); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStoreRefreshesLocksConditionally(t *testing.T) {
+	v := newVault(t)
+	v.server.Faults().Add(s3test.Fault{Match: unconditional, Times: s3test.Always,
+		Action: s3test.Status(http.StatusForbidden, "AccessDenied")})
+	store, id := v.store(), objects.MAC{7}
+	put := func(store *Store, lock string) {
+		t.Helper()
+		if _, err := store.Put(t.Context(), storage.StorageResourceLock, id, strings.NewReader(lock)); err != nil {
+			t.Errorf("put %s: %v", lock, err)
+		}
+	}
+	put(store, "first")
+	v.server.Faults().Add(s3test.Fault{Op: "PutObject", Action: s3test.LoseAnswer()})
+	put(store, "refreshed, and the answer was lost")
+	put(v.store(), "by another process")
+	put(store, "refreshed after that")
+	v.vault.Delete("repo/locks/" + id.FormatHex())
+	put(store, "gone meanwhile")
+	if lock, _ := v.vault.Get("repo/locks/" + id.FormatHex()); string(lock.Body) != "gone meanwhile" {
+		t.Errorf("the lock is %q", lock.Body)
+	}
+}
+
+func TestStoreWithoutConditions(t *testing.T) {
+	quiet(t)
+	v := newVault(t)
+	v.fill(5, 1000)
+	v.server.Faults().Add(s3test.Fault{Times: s3test.Always, Action: s3test.Status(http.StatusNotImplemented, "NotImplemented"),
+		Match: func(r s3test.Request) bool {
+			return r.Header.Get("If-None-Match") != "" || r.Op == "PutObject" && r.Header.Get("If-Match") != ""
+		}})
+	store := v.store()
+	repo := createPlain(t, store)
+	if _, err := repo.Backup(t.Context(), v.source()); err != nil {
+		t.Fatal(err)
+	}
+	// In parts, and first of all: what nobody has asked before.
+	big := bytes.NewReader(make([]byte, 40<<20))
+	if n, err := v.store().Put(t.Context(), storage.StorageResourcePackfile, objects.MAC{1}, big); err != nil || n != 40<<20 {
+		t.Errorf("put in parts: %d, %v", n, err)
+	}
+	if err := store.Create(t.Context(), []byte("x")); !errors.Is(err, ErrAlreadyExists) {
+		t.Errorf("second create: %v, want ErrAlreadyExists", err)
+	}
+	v.server.Faults().VerifyAll(t)
+}
+
+func TestStoreRefreshesLocks(t *testing.T) {
+	v := newVault(t)
+	store, id := v.store(), objects.MAC{7}
+	for _, lock := range []string{"first", "refreshed", "again"} {
+		if _, err := store.Put(t.Context(), storage.StorageResourceLock, id, strings.NewReader(lock)); err != nil {
+			t.Fatal(err)
+		}
+		body, err := store.Get(t.Context(), storage.StorageResourceLock, id, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := io.ReadAll(body); string(got) != lock {
+			t.Errorf("lock is %q, want %q", got, lock)
+		}
+		body.Close()
+	}
+	// Somebody else's lock under the same name, or none any more: the engine decides.
+	if _, err := v.store().Put(t.Context(), storage.StorageResourceLock, id, strings.NewReader("other")); err != nil {
+		t.Error(err)
+	}
+	if _, err := store.Put(t.Context(), storage.StorageResourceLock, id, strings.NewReader("ours")); err != nil {
+		t.Error(err)
+	}
+	v.vault.Delete("repo/locks/" + id.FormatHex())
+	if _, err := store.Put(t.Context(), storage.StorageResourceLock, id, strings.NewReader("ours")); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestStoreBlobTwice(t *testing.T) {
+	v := newVault(t)
+	store, id := v.store(), objects.MAC{7}
+	if _, err := store.Put(t.Context(), storage.StorageResourceLock, objects.MAC{1}, strings.NewReader("lock")); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if n, err := store.Put(t.Context(), storage.StorageResourcePackfile, id, strings.NewReader("packfile")); err != nil || n != 8 {
+			t.Fatalf("put: %d, %v", n, err)
+		}
+	}
+	if n, err := store.Put(t.Context(), storage.StorageResourcePackfile, id, strings.NewReader("another")); !errors.Is(err, ErrDamaged) {
+		t.Errorf("other content under the same name: %d, %v, want ErrDamaged", n, err)
+	}
+}
+
+// TestStoreStaysConditional where a write was refused for another reason.
+func TestStoreStaysConditional(t *testing.T) {
+	v := newVault(t)
+	store := v.store(WithVendor("minio"))
+	v.server.Faults().Add(s3test.Fault{Op: "PutObject", Times: 2, Action: s3test.Status(http.StatusNotImplemented, "NotImplemented")})
+	if err := store.Create(t.Context(), []byte("config")); !errors.Is(err, errors.ErrUnsupported) {
+		t.Fatalf("create: %v, want ErrUnsupported", err)
+	}
+	v.server.Faults().VerifyAll(t)
+	v.server.Faults().Add(s3test.Fault{Match: unconditional, Times: s3test.Always,
+		Action: s3test.Status(http.StatusForbidden, "AccessDenied")})
+	if err := store.Create(t.Context(), []byte("config")); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestStoreInLittleMemory: parts are not larger than the memory.
+func TestStoreInLittleMemory(t *testing.T) {
+	v := newVault(t)
+	store := v.store(WithMemoryLimit(10 << 20))
+	const size = 12 << 20
+	if _, err := store.Put(t.Context(), storage.StorageResourcePackfile, objects.MAC{1}, bytes.NewReader(make([]byte, size))); err != nil {
+		t.Fatal(err)
+	}
+	if n := v.server.Count("UploadPart"); n != 3 {
+		t.Errorf("%d parts of %d bytes, want 3 of 5 MiB", n, size)
+	}
+}
+
+// TestStoreAnswerLost: a packfile that is there is not one that was lost, also
+// where its ETag tells nothing.
+func TestStoreAnswerLost(t *testing.T) {
+	for name, opts := range map[string][]Option{
+		"plain": nil,
+		"KMS":   {WithEncryption(Encryption{Mode: "aws:kms", KMSKeyID: "key", BucketKey: true})},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := newVault(t)
+			for _, op := range []string{"PutObject", "CompleteMultipartUpload"} {
+				v.server.Faults().Add(s3test.Fault{Op: op, Action: s3test.LoseAnswer()})
+			}
+			// The upload is gone before the condition is looked at.
+			v.server.Faults().Add(s3test.Fault{Op: "CompleteMultipartUpload", Action: s3test.Status(http.StatusNotFound, "NoSuchUpload")})
+			store := v.store(opts...)
+			for i, size := range []int{1000, packfilePart + 1000} {
+				n, err := store.Put(t.Context(), storage.StorageResourcePackfile, objects.MAC{byte(i)}, bytes.NewReader(make([]byte, size)))
+				if err != nil || n != int64(size) {
+					t.Errorf("put of %d bytes: %d, %v", size, n, err)
+				}
+			}
+			v.server.Faults().VerifyAll(t)
+			for _, o := range v.vault.Dump() {
+				if name == "KMS" && (o.Encryption != "aws:kms" || o.KMSKeyID != "key" || !o.BucketKey) {
+					t.Errorf("%s is encrypted with %q by %q, bucket key %t", o.Key, o.Encryption, o.KMSKeyID, o.BucketKey)
+				}
+			}
+		})
+	}
+}
+
+func TestStoreRangesComeTogether(t *testing.T) {
+	quiet(t)
+	v := newVault(t)
+	v.fill(300, 2000)
+	repo := createPlain(t, v.store())
+	report, err := repo.Backup(t.Context(), v.source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	reader := v.store()
+	repo, err = OpenRepository(t.Context(), reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer repo.Close()
+	before := v.server.Count("GetObject")
+	target, bucket := v.target("restored")
+	if _, err := repo.Restore(t.Context(), report.Snapshot.ID, target); err != nil {
+		t.Fatal(err)
+	}
+	sameObjects(t, v.data.Dump(), bucket.Dump())
+	if n := v.server.Count("GetObject") - before; n > 60 {
+		t.Errorf("%d reads from the store for 300 files of 2 KB", n)
+	}
+}
+
+func TestStoreColdStory(t *testing.T) {
+	quiet(t)
+	v := newVault(t)
+	// The engine calls a packfile hot when one blob in it is, and puts the
+	// listings of folders into the last packfile of each worker: only those
+	// that were full before are cold.
+	v.fill(80, 1<<20)
+	cold := v.store(WithStorageClass("GLACIER"), withThawPoll(time.Millisecond))
+	repo := createPlain(t, cold, WithEngineConcurrency(1))
+	_, err := repo.Backup(t.Context(), v.source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	classes := map[string]int{}
+	for _, o := range v.vault.Dump() {
+		folder := strings.SplitN(strings.TrimPrefix(o.Key, "repo/"), "/", 2)[0]
+		classes[folder+" "+o.StorageClass]++
+	}
+	if classes["packfiles GLACIER"] == 0 || classes["packfiles STANDARD"] == 0 || classes["CONFIG STANDARD"] != 1 || classes["states GLACIER"] != 0 {
+		t.Fatalf("classes are %v", classes)
+	}
+
+	// Without a thaw: listing, and the next incremental backup.
+	if list, err := repo.Snapshots(t.Context()); err != nil || len(list) != 1 {
+		t.Fatalf("%d snapshots, %v", len(list), err)
+	}
+	v.data.Put("new", []byte("one more"), s3test.Properties{})
+	second, err := repo.Backup(t.Context(), v.source())
+	if err != nil || second.Unchanged != 80 || second.Stored != 1 {
+		t.Fatalf("second backup: %+v, %v", second.Counts, err)
+	}
+
+	target, _ := v.target("early")
+	_, err = repo.Restore(t.Context(), second.Snapshot.ID, target)
+	if !errors.Is(err, ErrArchived) || !strings.Contains(err.Error(), "repo/packfiles/") {
+		t.Fatalf("restore before the thaw: %v, want ErrArchived and the packfile", err)
+	}
+	t.Logf("restore: %v", err)
+
+	plan, err := repo.Thaw(t.Context(), second.Snapshot.ID, TierBulk, 2, WithDryRun())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plan.Archived != classes["packfiles GLACIER"] || plan.Requested != 0 || plan.Bytes == 0 || plan.Expected != 12*time.Hour {
+		t.Errorf("plan is %+v", plan)
+	}
+	if n := v.server.Count("RestoreObject"); n != 0 {
+		t.Errorf("a dry run asked for %d restores", n)
+	}
+	t.Logf("thaw, dry run: %+v", *plan)
+	asked, err := repo.Thaw(t.Context(), second.Snapshot.ID, TierBulk, 2)
+	if err != nil || asked.Requested != plan.Archived {
+		t.Fatalf("thaw: %+v, %v", asked, err)
+	}
+	t.Logf("thaw: %+v", *asked)
+	// The copies are there at one of the looks that the wait takes.
+	v.server.Faults().Add(s3test.Fault{Op: "HeadObject", Bucket: "vault", Nth: 2*asked.Packfiles + 5, Action: s3test.RunFirst(func() {
+		for _, o := range v.vault.Dump() {
+			if o.StorageClass == "GLACIER" {
+				v.vault.FinishRestore(o.Key)
+			}
+		}
+	})})
+	waited, err := repo.Thaw(t.Context(), second.Snapshot.ID, TierBulk, 2, WithWait())
+	if err != nil || waited.Archived != plan.Archived || waited.Requested != 0 || !waited.Waited {
+		t.Fatalf("thaw with a wait: %+v, %v", waited, err)
+	}
+	t.Logf("thaw, with a wait: %+v", *waited)
+	v.server.Faults().VerifyAll(t)
+	done, err := repo.Thaw(t.Context(), second.Snapshot.ID, TierBulk, 2)
+	if err != nil || done.Archived != 0 || done.Requested != 0 {
+		t.Fatalf("thaw when all is there: %+v, %v", done, err)
+	}
+	target, bucket := v.target("restored")
+	if _, err := repo.Restore(t.Context(), second.Snapshot.ID, target); err != nil {
+		t.Fatal(err)
+	}
+	sameObjects(t, v.data.Dump(), bucket.Dump())
+}
+
+func TestStoreFrozenNames(t *testing.T) {
+	v := newVault(t)
+	store, id := v.store(), objects.MAC{0xab, 1}
+	name := "repo/packfiles/ab/" + id.FormatHex() + frozenSuffix
+	v.vault.Put(name, []byte("0123456789"), s3test.Properties{})
+	ids, err := store.List(t.Context(), storage.StorageResourcePackfile)
+	if err != nil || len(ids) != 1 || ids[0] != id {
+		t.Fatalf("list: %v, %v", ids, err)
+	}
+	body, err := store.Get(t.Context(), storage.StorageResourcePackfile, id, &storage.Range{Offset: 3, Length: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := io.ReadAll(body); string(got) != "3456" {
+		t.Errorf("range is %q", got)
+	}
+	if err := store.Delete(t.Context(), storage.StorageResourcePackfile, id); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := v.vault.Get(name); there {
+		t.Error("the frozen packfile is still there")
+	}
+}
+
+func TestStoreObjectLock(t *testing.T) {
+	quiet(t)
+	v := newVault(t)
+	v.vault.EnableObjectLock()
+	v.fill(20, 1000)
+	locked := v.store(WithObjectLock(Compliance, 24*time.Hour))
+	repo := createPlain(t, locked)
+	report, err := repo.Backup(t.Context(), v.source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range v.vault.Dump() {
+		if o.LockMode != "COMPLIANCE" || time.Until(o.LockUntil) < 23*time.Hour {
+			t.Errorf("%s: %s until %v", o.Key, o.LockMode, o.LockUntil)
+		}
+	}
+	ids, err := locked.List(t.Context(), storage.StorageResourcePackfile)
+	if err != nil || len(ids) == 0 {
+		t.Fatalf("%d packfiles, %v", len(ids), err)
+	}
+	var retained *RetainedError
+	if err := locked.Delete(t.Context(), storage.StorageResourcePackfile, ids[0]); !errors.As(err, &retained) || !errors.Is(err, ErrRetained) {
+		t.Errorf("delete: %v, want a RetainedError", err)
+	} else if time.Until(retained.Until) < 23*time.Hour || retained.Mode != Compliance {
+		t.Errorf("retained %+v", retained)
+	}
+
+	extended, err := repo.ExtendRetention(t.Context(), report.Snapshot.ID, 48*time.Hour)
+	if err != nil || extended.Extended != extended.Objects || extended.Objects < 4 {
+		t.Fatalf("extend: %+v, %v", extended, err)
+	}
+	for _, o := range v.vault.Dump() {
+		if time.Until(o.LockUntil) < 47*time.Hour {
+			t.Errorf("%s is kept until %v", o.Key, o.LockUntil)
+		}
+	}
+	again, err := repo.ExtendRetention(t.Context(), report.Snapshot.ID, time.Hour)
+	if err != nil || again.Extended != 0 {
+		t.Errorf("a shorter period: %+v, %v", again, err)
+	}
+}
+
+func TestStoreObjectLockFreesSpace(t *testing.T) {
+	v := newVault(t)
+	v.vault.EnableObjectLock()
+	store, id := v.store(WithObjectLock(Governance, time.Hour)), objects.MAC{0xcd}
+	name := "repo/packfiles/cd/" + id.FormatHex()
+	v.vault.Put(name, []byte("expired"), s3test.Properties{LockMode: "GOVERNANCE", LockUntil: time.Now().Add(-time.Hour)})
+	if err := store.Delete(t.Context(), storage.StorageResourcePackfile, id); err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range v.vault.Versions() {
+		t.Errorf("%s is still there: its space is not free", o.Key)
+	}
+}
+
+func TestStoreCleanUp(t *testing.T) {
+	v := newVault(t)
+	store := v.store()
+	// A process that is killed leaves its upload behind.
+	v.server.Faults().Add(s3test.Fault{Op: "CompleteMultipartUpload", Times: s3test.Always, Action: s3test.Status(http.StatusForbidden, "AccessDenied")})
+	v.server.Faults().Add(s3test.Fault{Op: "AbortMultipartUpload", Action: s3test.Status(http.StatusForbidden, "AccessDenied")})
+	big := bytes.NewReader(make([]byte, 40<<20))
+	if _, err := store.Put(t.Context(), storage.StorageResourcePackfile, objects.MAC{1}, big); err == nil {
+		t.Fatal("the upload was refused and succeeded")
+	}
+	v.server.Faults().VerifyAll(t)
+	if n := v.vault.Uploads(); n != 1 {
+		t.Fatalf("%d uploads left, want 1", n)
+	}
+	if report, err := store.CleanUp(t.Context(), time.Hour); err != nil || report != (CleanUpReport{Found: 1}) {
+		t.Errorf("clean up of old uploads: %+v, %v", report, err)
+	}
+	if report, err := store.CleanUp(t.Context(), 0); err != nil || report != (CleanUpReport{Found: 1, Aborted: 1}) {
+		t.Errorf("clean up: %+v, %v", report, err)
+	}
+	if n := v.vault.Uploads(); n != 0 {
+		t.Errorf("%d uploads left", n)
+	}
+}
+
+// TestStoreCleanUpTakesOnlyItsOwn: a store may have a whole bucket, and others
+// may upload into it all the same.
+func TestStoreCleanUpTakesOnlyItsOwn(t *testing.T) {
+	v := newVault(t)
+	// MinIO gives an answer for whole keys only.
+	v.server.Faults().Add(s3test.Fault{Op: "ListMultipartUploads", Times: s3test.Always,
+		Match:  func(r s3test.Request) bool { return r.Query.Get("prefix") != "" },
+		Action: s3test.RemoveElement("Upload")})
+	for _, op := range []string{"CompleteMultipartUpload", "AbortMultipartUpload"} {
+		v.server.Faults().Add(s3test.Fault{Op: op, Times: 14, Action: s3test.Status(http.StatusForbidden, "AccessDenied")})
+	}
+	id := objects.MAC{0xab}.FormatHex()
+	stores := []*Bucket{handle(t, v.server, "s3://vault"), handle(t, v.server, "s3://vault/repo")}
+	for _, b := range stores {
+		foreign := []string{"video.mp4", "packfiles/video.mp4", "other/packfiles/ab/" + id, b.key("locks/" + id), b.key("packfiles/" + id)}
+		for _, key := range append(foreign, b.key("packfiles/ab/"+id), b.key("states/ab/"+id)) {
+			if _, err := b.client.Upload(t.Context(), key, strings.NewReader("two parts"), -1, bucket.Write{PartSize: 5}); err == nil {
+				t.Fatalf("the upload of %s was refused and succeeded", key)
+			}
+		}
+	}
+	for _, b := range stores {
+		store := b.Store()
+		if report, err := store.CleanUp(t.Context(), 0); err != nil || report != (CleanUpReport{Found: 2, Aborted: 2}) {
+			t.Errorf("%s: %+v, %v", b, report, err)
+		}
+		if report, err := store.CleanUp(t.Context(), 0); err != nil || report != (CleanUpReport{}) {
+			t.Errorf("%s: a second time: %+v, %v", b, report, err)
+		}
+		if err := store.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	}
+	v.server.Faults().VerifyAll(t)
+}
+
+func TestStoreHostileRanges(t *testing.T) {
+	v := newVault(t)
+	store, id := v.store(), objects.MAC{9}
+	if _, err := store.Put(t.Context(), storage.StorageResourcePackfile, id, strings.NewReader("0123456789")); err != nil {
+		t.Fatal(err)
+	}
+	for _, offset := range []uint64{10, 11, 1 << 40, 1 << 62, 1<<64 - 1} {
+		if _, err := store.Get(t.Context(), storage.StorageResourcePackfile, id, &storage.Range{Offset: offset, Length: 4}); !errors.Is(err, ErrInvalidRange) {
+			t.Errorf("offset %d: %v, want ErrInvalidRange", offset, err)
+		}
+	}
+	body, err := store.Get(t.Context(), storage.StorageResourcePackfile, id, &storage.Range{Offset: 5, Length: 1<<32 - 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(body); string(got) != "56789" || err != nil {
+		t.Errorf("a range past the end: %q, %v", got, err)
+	}
+	body.Close()
+}
