@@ -1,0 +1,216 @@
+package e2e_test
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/s3kloset/s3kloset"
+	"github.com/s3kloset/s3kloset/internal/e2e/server"
+	"github.com/s3kloset/s3kloset/internal/s3test/conformance"
+)
+
+// cli is the aws command line. It knows nothing of ours, and takes a second to start.
+type cli struct {
+	path     string
+	endpoint string
+	env      []string
+}
+
+func (at site) cli(t *testing.T) cli {
+	t.Helper()
+	path, err := exec.LookPath("aws")
+	if err != nil {
+		t.Fatalf("the aws command line is needed: `apt-get install awscli` brings it: %v", err)
+	}
+	home := t.TempDir() // nothing of the user's own configuration may count
+	return cli{path, at.server.Endpoint, []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "LC_ALL=C.UTF-8", "AWS_PAGER=",
+		"AWS_ACCESS_KEY_ID=" + at.server.AccessKey, "AWS_SECRET_ACCESS_KEY=" + at.server.SecretKey,
+		"AWS_DEFAULT_REGION=" + at.server.Region, "AWS_DEFAULT_OUTPUT=json", "AWS_EC2_METADATA_DISABLED=true",
+		"AWS_RETRY_MODE=standard", "AWS_MAX_ATTEMPTS=10", // a busy MinIO sheds load
+	}}
+}
+
+// run returns what the command prints. On a busy machine an upload in parts has failed with
+// the bare Python error 'ETag': the command line has missed one in an answer, and nobody knows
+// why. It is run again then, for it is not what is tested here.
+func (c cli) run(t *testing.T, args ...string) []byte {
+	t.Helper()
+	out, complaint, err := c.try(t, args...)
+	for again := 0; again < 3 && err != nil && bytes.HasSuffix(bytes.TrimSpace(complaint), []byte(" 'ETag'")); again++ {
+		t.Logf("aws %s: %v\n%s", strings.Join(args, " "), err, complaint)
+		out, complaint, err = c.try(t, args...)
+	}
+	if err != nil {
+		t.Fatalf("aws %s: %v\n%s", strings.Join(args, " "), err, complaint)
+	}
+	return out
+}
+
+func (c cli) try(t *testing.T, args ...string) (printed, complaint []byte, err error) {
+	cmd := exec.CommandContext(t.Context(), c.path, append([]string{"--endpoint-url", c.endpoint}, args...)...)
+	cmd.Env = c.env
+	var out, problems bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &problems
+	err = cmd.Run()
+	return out.Bytes(), problems.Bytes(), err
+}
+
+// keys lists a bucket.
+func (c cli) keys(t *testing.T, bucket string) []string {
+	t.Helper()
+	var list struct{ Contents []struct{ Key string } }
+	if err := json.Unmarshal(c.run(t, "s3api", "list-objects-v2", "--bucket", bucket), &list); err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	for _, entry := range list.Contents {
+		keys = append(keys, entry.Key)
+	}
+	return keys
+}
+
+// describe is what head-object and get-object-tagging say of an object, but for its time.
+func (c cli) describe(t *testing.T, bucket, key string) map[string]any {
+	t.Helper()
+	says := make(map[string]any)
+	for _, command := range []string{"head-object", "get-object-tagging"} {
+		out := c.run(t, "s3api", command, "--bucket", bucket, "--key", key)
+		if err := json.Unmarshal(out, &says); err != nil {
+			t.Fatalf("%s: %v: %q", command, err, out)
+		}
+	}
+	delete(says, "LastModified")
+	if tags, ok := says["TagSet"].([]any); ok { // S3 promises no order
+		slices.SortFunc(tags, func(a, b any) int { return cmp.Compare(fmt.Sprint(a), fmt.Sprint(b)) })
+	}
+	return says
+}
+
+// website writes a folder for `aws s3 cp --recursive`, one file of which it uploads in
+// parts of 8 MiB, as we do.
+func website(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, body := range map[string][]byte{
+		"index.html":           []byte("<html>"),
+		"empty":                nil,
+		"Ünïcode/sp ace+%2F.t": []byte("x"),
+		"films/long.bin":       noise(30, 9*mib),
+	} {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, body, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// TestAWSCommandLine fills a bucket with the aws command line, and looks with it at what
+// came back.
+func TestAWSCommandLine(t *testing.T) {
+	for _, name := range []conformance.Server{conformance.MinIO, conformance.Versity} {
+		t.Run(string(name), func(t *testing.T) {
+			t.Parallel()
+			at := newSite(t, server.Shared(t, name))
+			aws := at.cli(t)
+			original, restored, repoBucket := at.newName(t, "original"), at.newName(t, "restored"), at.newName(t, "repo")
+			folder := website(t)
+			aws.run(t, "s3", "mb", "s3://"+original)
+			aws.run(t, "s3", "cp", "--recursive", "--only-show-errors", folder, "s3://"+original+"/site",
+				"--cache-control", "max-age=60", "--metadata", "owner=web,stage=live")
+			aws.run(t, "s3api", "put-object", "--bucket", original, "--key", "all/at once",
+				"--body", filepath.Join(folder, "index.html"), "--content-type", "text/html; charset=utf-8",
+				"--content-language", "de", "--content-disposition", "inline", "--content-encoding", "identity",
+				"--expires", "2099-10-21T07:28:00Z", "--metadata", "a=1,b=two words", "--tagging", "k%201=v%2B1&k2=")
+
+			at.thereAndBack(t, original, repoBucket, restored)
+
+			keys := aws.keys(t, original)
+			if got := aws.keys(t, restored); !slices.Equal(got, keys) || len(keys) != 5 {
+				t.Fatalf("restored were %q of %q", got, keys)
+			}
+			for _, key := range keys {
+				want, got := aws.describe(t, original, key), aws.describe(t, restored, key)
+				if !sameJSON(t, got, want) {
+					t.Errorf("%q is\n%v, not\n%v", key, got, want)
+				}
+			}
+			back := t.TempDir()
+			aws.run(t, "s3", "sync", "--only-show-errors", "s3://"+restored+"/site", back)
+			wantSameFiles(t, back, folder)
+			wantLayout(t, aws.keys(t, repoBucket))
+		})
+	}
+}
+
+// thereAndBack takes a bucket through a new repository into another bucket.
+func (at site) thereAndBack(t *testing.T, original, repoBucket, restored string) {
+	t.Helper()
+	repo, err := s3kloset.CreateRepository(t.Context(), at.store(t, repoBucket), s3kloset.WithPlaintext())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeRepository(t, repo)
+	if _, err := repo.Backup(t.Context(), at.open(t, original).Source()); err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.Check(t.Context(), ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := repo.Restore(t.Context(), "", at.open(t, restored, s3kloset.WithCreateBucket(true)).Destination()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sameJSON(t *testing.T, a, b map[string]any) bool {
+	t.Helper()
+	texts := make([]string, 2)
+	for i, v := range []map[string]any{a, b} {
+		text, err := json.Marshal(v) // which sorts the names
+		if err != nil {
+			t.Fatal(err)
+		}
+		texts[i] = string(text)
+	}
+	return texts[0] == texts[1]
+}
+
+// wantSameFiles compares two folders.
+func wantSameFiles(t *testing.T, got, want string) {
+	t.Helper()
+	if a, b := files(t, got), files(t, want); !maps.Equal(a, b) {
+		t.Errorf("folders differ: %d and %d files", len(a), len(b))
+	}
+}
+
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	found := make(map[string]string)
+	err := filepath.WalkDir(dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		body, err := os.ReadFile(path)
+		if name, relErr := filepath.Rel(dir, path); relErr == nil {
+			found[name] = string(body)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}

@@ -1,0 +1,108 @@
+package e2e_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/s3kloset/s3kloset/internal/e2e/server"
+	"github.com/s3kloset/s3kloset/internal/s3test"
+	"github.com/s3kloset/s3kloset/internal/s3test/conformance"
+)
+
+// kill runs a command until a request that the fault meets has begun, and then ends plakar
+// as nobody can prevent. What belongs to it must end by itself.
+func (h *home) kill(faults *s3test.FaultScript, fault s3test.Fault, args ...string) {
+	h.t.Helper()
+	begun := make(chan struct{}, 1)
+	fault.Times = s3test.Always
+	fault.Action = s3test.Chain(s3test.RunFirst(func() {
+		select {
+		case begun <- struct{}{}:
+		default:
+		}
+	}), fault.Action)
+	faults.Add(fault)
+	defer faults.Clear()
+	ctx, cancel := context.WithTimeout(h.t.Context(), plakarPatience)
+	defer cancel()
+	cmd := h.command(args...)
+	got := h.wait(ctx, cmd, func() {
+		select {
+		case <-begun:
+		case <-ctx.Done():
+		}
+		_ = cmd.Process.Kill()
+	})
+	if got.status == 0 {
+		h.t.Errorf("plakar was not killed: %v", got)
+	}
+	for !errors.Is(syscall.Kill(-cmd.Process.Pid, 0), syscall.ESRCH) {
+		select {
+		case <-ctx.Done():
+			h.t.Fatal("the plugin outlives plakar")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// TestPlakarKilled ends plakar in the middle of a backup and of a restore. No process and
+// no upload is left, and the next try works.
+func TestPlakarKilled(t *testing.T) {
+	t.Parallel()
+	at := newSite(t, server.Start(t, conformance.S3Test))
+	original, repo, restored := at.newName(t, "original"), at.newName(t, "repo"), at.newName(t, "restored")
+	at.fill(t, original, cargo)
+	h := newHome(t)
+	h.add("source", "src", hostFirst(at.server, original))
+	h.add("store", "store", hostFirst(at.server, repo), []string{"create_bucket=true"})
+	h.add("destination", "dst", hostFirst(at.server, restored), []string{"create_bucket=true"})
+	h.must("at", "@store", "create", "-plaintext")
+	faults := at.server.Fake.Faults()
+
+	h.kill(faults, s3test.Fault{Op: "GetObject", Bucket: original, Key: "large", Action: s3test.StallAfter(mib / 2)},
+		"at", "@store", "backup", "@src")
+	h.kill(faults, s3test.Fault{Op: "PutObject", Bucket: repo, Key: "packfiles/*", Action: s3test.Stall()},
+		"at", "@store", "backup", "@src")
+	if ids := h.snapshots("at", "@store"); len(ids) != 0 {
+		t.Errorf("there are snapshots: %q", ids)
+	}
+	at.wantUploads(t, repo, 0)
+	h.must("at", "@store", "backup", "@src")
+	h.must("at", "@store", "check")
+
+	h.kill(faults, s3test.Fault{Op: "UploadPart", Bucket: restored, Action: s3test.Stall()},
+		"at", "@store", "restore", "-to", "@dst", h.newest("at", "@store"))
+	at.wantUploads(t, restored, 0)
+	h.must("at", "@store", "restore", "-to", "@dst", h.newest("at", "@store"))
+	at.compare(t, restored, original, keysOf(cargo))
+}
+
+// TestPlakarKeepsRequestsInFlight looks at the requests of a backup and of a restore over a
+// network with latency. plakar handles one body at a time; S3 must not see that.
+func TestPlakarKeepsRequestsInFlight(t *testing.T) {
+	at := newSite(t, server.Start(t, conformance.S3Test))
+	original, restored := at.newName(t, "original"), at.newName(t, "restored")
+	bucket := at.server.Fake.CreateBucket(original)
+	for i := range 200 {
+		bucket.Put(fmt.Sprintf("object%03d", i), noise(byte(i), 1000), s3test.Properties{})
+	}
+	h := newHome(t)
+	h.must("create", "-plaintext")
+	h.add("source", "src", hostFirst(at.server, original))
+	h.add("destination", "dst", hostFirst(at.server, restored), []string{"create_bucket=true"})
+	at.server.Fake.SetLatency(30 * time.Millisecond)
+	h.must("backup", "@src")
+	h.must("restore", "-to", "@dst", h.newest())
+	at.server.Fake.SetLatency(0)
+	for _, op := range []string{"GetObject", "PutObject"} {
+		totals := at.server.Fake.Totals(op)
+		t.Logf("%s: %d requests, at most %d at the same time", op, totals.Requests, totals.Peak)
+		if totals.Requests != 200 || totals.Peak < 16 {
+			t.Errorf("%s: %d requests, at most %d at the same time; want 200 and more than 16", op, totals.Requests, totals.Peak)
+		}
+	}
+}

@@ -1,0 +1,222 @@
+package e2e_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/s3kloset/s3kloset"
+	"github.com/s3kloset/s3kloset/internal/e2e/server"
+	"github.com/s3kloset/s3kloset/internal/s3test/conformance"
+)
+
+// plakarServers are those that plakar meets: a real one, and the one that keeps all keys.
+var plakarServers = []conformance.Server{conformance.MinIO, conformance.S3Test}
+
+// eachForPlakar runs a subtest for each of them, on the shared instances.
+func eachForPlakar(t *testing.T, run func(t *testing.T, at site)) {
+	t.Helper()
+	for _, name := range plakarServers {
+		t.Run(string(name), func(t *testing.T) {
+			t.Parallel()
+			run(t, newSite(t, server.Shared(t, name)))
+		})
+	}
+}
+
+// luggage is what plakar carries: one of each kind, and few large bodies, which the road
+// without it has.
+func luggage(name conformance.Server) []exhibit {
+	return slices.Concat(headers(), metadata(), tags(), classes(), checksums(), keys(name), []exhibit{
+		show("size/0").holding(nil),
+		show("size/1").holding([]byte{0}),
+		show("size/streamed").holding(noise(3, mib+1)),
+		show("size/in parts", "Content-Type", "video/mp4").inParts(noise(7, 5*mib), noise(8, 1)),
+	})
+}
+
+// TestPlakarSeed types what a new user of plakar types, from the first source to the
+// maintenance of a store.
+func TestPlakarSeed(t *testing.T) {
+	t.Parallel()
+	eachForPlakar(t, func(t *testing.T, at site) {
+		original := at.newName(t, "collection")
+		keys := at.fill(t, original, luggage(at.server.Name))
+		s := seed{newHome(t), at, original, keys}
+
+		s.home.must("create")
+		s.home.add("source", "src", bucketFirst(at.server, original))
+		s.home.must("backup", "@src")
+		s.restore(s.home.newest())
+
+		repo := at.newName(t, "repo")
+		s.home.add("store", "store", bucketFirst(at.server, repo+"/path/to/data"), []string{"create_bucket=true"})
+		s.home.must("at", "@store", "create")
+		s.home.must("at", "@store", "backup", "@src")
+		s.read("at", "@store")
+		s.again("at", "@store")
+		s.maintain(repo, "at", "@store")
+		s.restore(s.home.newest("at", "@store"), "at", "@store")
+		s.openWithSDK(repo + "/path/to/data")
+	})
+}
+
+// TestPlakarOpensSDKRepository backs up with the SDK and restores with plakar.
+func TestPlakarOpensSDKRepository(t *testing.T) {
+	t.Parallel()
+	eachForPlakar(t, func(t *testing.T, at site) {
+		original, repo := at.newName(t, "collection"), at.newName(t, "repo")
+		keys := at.fill(t, original, slices.Concat(headers(), tags(), keys(at.server.Name)))
+		store := at.open(t, repo+"/by/sdk", s3kloset.WithCreateBucket(true)).Store()
+		closeAtEnd(t, store)
+		made, err := s3kloset.CreateRepository(t.Context(), store, s3kloset.WithPassphrase(passphrase))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := made.Backup(t.Context(), at.open(t, original).Source()); err != nil {
+			t.Fatal(err)
+		}
+		closeRepository(t, made)
+
+		s := seed{newHome(t), at, original, keys}
+		s.home.add("store", "sdk", hostFirst(at.server, repo+"/by/sdk"), []string{"passphrase=" + string(passphrase)})
+		s.read("at", "@sdk")
+		s.restore(s.home.newest("at", "@sdk"), "at", "@sdk")
+		// Its snapshot is the parent of one by plakar: the sources are the same.
+		s.home.add("source", "src", hostFirst(at.server, original))
+		s.home.must("at", "@sdk", "backup", "@src")
+		s.openWithSDK(repo + "/by/sdk")
+	})
+}
+
+// seed is a home, a bucket that is backed up from it, and its keys.
+type seed struct {
+	home     *home
+	at       site
+	original string
+	keys     []string
+}
+
+// restore restores a snapshot into a bucket that is made for it, and compares. at says
+// which repository it is in.
+func (s seed) restore(id string, at ...string) {
+	t := s.home.t
+	t.Helper()
+	restored := s.at.newName(t, "restored")
+	s.home.add("destination", restored, hostFirst(s.at.server, restored), []string{"create_bucket=true"})
+	s.home.must(append(slices.Clone(at), "restore", "-to", "@"+restored, id)...)
+	s.at.compare(t, restored, s.original, s.keys)
+}
+
+// read asks a repository in all ways that change nothing.
+func (s seed) read(at ...string) {
+	t := s.home.t
+	t.Helper()
+	run := func(args ...string) string { return s.home.must(append(slices.Clone(at), args...)...) }
+	id := s.home.newest(at...)
+	const key = "tag/ten"
+	if !slices.Contains(s.keys, key) {
+		t.Fatalf("there is no %s", key)
+	}
+	if got := run("ls", id+":/tag"); !strings.Contains(got, "ten") {
+		t.Errorf("ls: %s", got)
+	}
+	if got := run("cat", id+":/"+key); got != "bytes of "+key {
+		t.Errorf("cat: %q", got)
+	}
+	run("check")
+	run("check", id)
+}
+
+// again changes the bucket and backs it up a second time. Only what has changed may be
+// read, as far as the server can tell.
+func (s *seed) again(at ...string) {
+	t := s.home.t
+	t.Helper()
+	const fresh, gone = "new/object", "size/1"
+	if _, err := show(fresh, "x-amz-meta-a", "b").put(t.Context(), s.at, s.original); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.at.client.Delete(t.Context(), s.original, gone); err != nil {
+		t.Fatal(err)
+	}
+	s.keys = slices.DeleteFunc(append(s.keys, fresh), func(key string) bool { return key == gone })
+	slices.Sort(s.keys)
+	before := s.bodiesRead()
+	s.home.must(append(slices.Clone(at), "backup", "@src")...)
+	if read := s.bodiesRead() - before; s.at.server.Fake != nil && read != 1 {
+		t.Errorf("%d bodies were read, 1 had changed", read)
+	}
+	if n := len(s.home.snapshots(at...)); n != 2 {
+		t.Errorf("there are %d snapshots, not 2", n)
+	}
+}
+
+// bodiesRead counts the GetObject of the bucket, where the server tells.
+func (s seed) bodiesRead() (n int) {
+	if s.at.server.Fake == nil {
+		return 0
+	}
+	for _, r := range s.at.server.Fake.Requests() {
+		if r.Op == "GetObject" && r.Bucket == s.original {
+			n++
+		}
+	}
+	return n
+}
+
+// maintain runs the maintenance. plakar does not wait for its lock to be removed when it
+// ends, and refuses maintenance for as long as there is one; ten minutes is its patience.
+func (s seed) maintain(repo string, at ...string) {
+	s.home.t.Helper()
+	s.unlock(repo)
+	s.home.must(append(slices.Clone(at), "maintenance")...)
+}
+
+// unlock removes the locks that plakar leaves behind, because it ends before they are
+// gone.
+func (s seed) unlock(repo string) {
+	t := s.home.t
+	t.Helper()
+	keys, err := s.at.client.Keys(t.Context(), repo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range keys {
+		if strings.Contains(key, "/locks/") {
+			t.Logf("plakar has left the lock %s", key)
+			if err := s.at.client.Delete(t.Context(), repo, key); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
+// openWithSDK opens the repository at a location with the facade of the SDK, checks all
+// snapshots, and restores the newest.
+func (s seed) openWithSDK(location string) {
+	t := s.home.t
+	t.Helper()
+	store := s.at.open(t, location).Store()
+	closeAtEnd(t, store)
+	repo, err := s3kloset.OpenRepository(t.Context(), store, s3kloset.WithPassphrase(passphrase))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeRepository(t, repo)
+	snapshots, err := repo.Snapshots(t.Context())
+	if err != nil || len(snapshots) != 2 {
+		t.Fatalf("snapshots are %+v, %v", snapshots, err)
+	}
+	for _, snapshot := range snapshots {
+		if err := repo.Check(t.Context(), snapshot.ID); err != nil {
+			t.Error(err)
+		}
+	}
+	restored := s.at.newName(t, "restored")
+	target := s.at.open(t, restored, s3kloset.WithCreateBucket(true)).Destination()
+	if _, err := repo.Restore(t.Context(), snapshots[0].ID, target); err != nil {
+		t.Fatal(err)
+	}
+	s.at.compare(t, restored, s.original, s.keys)
+}

@@ -1,0 +1,243 @@
+package e2e_test
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/xml"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/s3kloset/s3kloset"
+	"github.com/s3kloset/s3kloset/internal/e2e/server"
+	"github.com/s3kloset/s3kloset/internal/s3test/conformance"
+)
+
+// assume gets credentials of the server's STS that a policy restricts.
+func assume(t *testing.T, s *server.Server, policy s3kloset.Policy) s3kloset.Option {
+	t.Helper()
+	form := url.Values{
+		"Action": {"AssumeRole"}, "Version": {"2011-06-15"}, "DurationSeconds": {"3600"}, "Policy": {policy.String()},
+	}.Encode()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.Endpoint+"/", strings.NewReader(form))
+	if err != nil {
+		t.Fatal(err)
+	}
+	signForSTS(req, s, form, time.Now().UTC())
+	client, err := s.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.CloseIdleConnections()
+	resp, err := client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("assume role: %d %s, %v", resp.StatusCode, body, err)
+	}
+	var answer struct {
+		Keys struct {
+			AccessKeyID     string `xml:"AccessKeyId"`
+			SecretAccessKey string
+			SessionToken    string
+		} `xml:"AssumeRoleResult>Credentials"`
+	}
+	if err := xml.Unmarshal(body, &answer); err != nil {
+		t.Fatal(err)
+	}
+	return s3kloset.WithCredentials(answer.Keys.AccessKeyID, answer.Keys.SecretAccessKey, answer.Keys.SessionToken)
+}
+
+// signForSTS signs a form. The signer of the S3 tests knows no other service.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+func signForSTS(req *http.Request, s *server.Server, form string, now time.Time) {
+	const signed = "content-type;host;x-amz-date"
+	date := now.Format("20060102T150405Z")
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("X-Amz-Date", date)
+	canonical := strings.Join([]string{
+		req.Method, "/", "",
+		"content-type:" + req.Header.Get("Content-Type"), "host:" + req.Host, "x-amz-date:" + date, "",
+		signed, hexSHA256(form),
+	}, "\n")
+	scope := strings.Join([]string{date[:8], s.Region, "sts", "aws4_request"}, "/")
+	key := []byte("AWS4" + s.SecretKey)
+	for _, part := range strings.Split(scope, "/") {
+		key = hmacSHA256(key, part)
+	}
+	value := hmacSHA256(key, strings.Join([]string{"AWS4-HMAC-SHA256", date, scope, hexSHA256(canonical)}, "\n"))
+	req.Header.Set("Authorization", fmt.Sprintf("AWS4-HMAC-SHA256 Credential=%s/%s, SignedHeaders=%s, Signature=%x", s.AccessKey, scope, signed, value))
+}
+
+func hexSHA256(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:])
+}
+
+func hmacSHA256(key []byte, text string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write([]byte(text))
+	return h.Sum(nil)
+}
+
+// errand is what a role is there for.
+type errand struct {
+	role s3kloset.Role
+	// run does it, and says what went wrong.
+	run func(ctx context.Context, t *testing.T, at site, b *s3kloset.Bucket) error
+	// lenient are actions that MinIO does not ask for where AWS does.
+	lenient []string
+	// unused are actions that only a run with a misfortune needs.
+	unused []string
+}
+
+var errands = []errand{
+	{role: s3kloset.RoleSource, run: backUpUnderPolicy},
+	{role: s3kloset.RoleDestination, run: restoreUnderPolicy,
+		lenient: []string{"s3:PutObjectTagging"}, unused: []string{"s3:AbortMultipartUpload"}},
+	{role: s3kloset.RoleStore, run: keepUnderPolicy, unused: []string{"s3:AbortMultipartUpload"}},
+}
+
+// TestPolicy runs each role under exactly its policy, and under its policy
+// less one action.
+func TestPolicy(t *testing.T) {
+	at := newSite(t, server.Shared(t, conformance.MinIO))
+	for _, e := range errands {
+		t.Run(e.role.String(), func(t *testing.T) { e.test(t, at) })
+	}
+}
+
+func (e errand) test(t *testing.T, at site) {
+	policy := e.policy(t, "any-bucket")
+	t.Run("exact", func(t *testing.T) {
+		bucket := at.prepare(t, at.newName(t, "policy"))
+		b := at.open(t, bucket+"/data", assume(t, at.server, e.policy(t, bucket)))
+		if err := e.run(t.Context(), t, at, b); err != nil {
+			t.Error(err)
+		}
+		for _, f := range e.diagnose(t, b) {
+			if f.Verdict == s3kloset.VerdictBroken {
+				t.Errorf("%+v", f)
+			}
+		}
+	})
+	for _, action := range policy.Actions() {
+		t.Run("without "+action, func(t *testing.T) {
+			bucket := at.prepare(t, at.newName(t, "policy"))
+			b := at.open(t, bucket+"/data", assume(t, at.server, e.policy(t, bucket).Without(action)))
+			err := e.run(t.Context(), t, at, b)
+			if slices.Contains(e.lenient, action) {
+				if err != nil {
+					t.Errorf("MinIO has learnt to ask for it: %v", err)
+				}
+				return
+			}
+			if unused := slices.Contains(e.unused, action); unused == (err != nil) {
+				t.Errorf("unused is %v, and the run ends with: %v", unused, err)
+			}
+			if err != nil && strings.Contains(err.Error(), action) {
+				return
+			}
+			findings := e.diagnose(t, b)
+			if !slices.ContainsFunc(findings, func(f s3kloset.Finding) bool { return slices.Contains(f.Actions, action) }) {
+				t.Errorf("it is named by neither the error, %v, nor the diagnosis, %+v", err, findings)
+			}
+		})
+	}
+}
+
+// prepare makes a bucket with an object that has tags and a checksum.
+func (at site) prepare(t *testing.T, bucket string) string {
+	t.Helper()
+	ctx := t.Context()
+	if err := at.client.CreateBucket(ctx, bucket); err != nil {
+		t.Fatal(err)
+	}
+	body := []byte("content")
+	sum := sha256.Sum256(body)
+	header := http.Header{"X-Amz-Tagging": {"k=v"}, "X-Amz-Checksum-Sha256": {base64.StdEncoding.EncodeToString(sum[:])}}
+	if err := at.client.Put(ctx, bucket, "data/tagged", header, body); err != nil {
+		t.Fatal(err)
+	}
+	return bucket
+}
+
+func (e errand) policy(t *testing.T, bucket string) s3kloset.Policy {
+	t.Helper()
+	b, err := s3kloset.New("s3://"+bucket+"/data", s3kloset.WithAnonymous(true))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	policy, err := b.Policy(e.role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return policy
+}
+
+func (e errand) diagnose(t *testing.T, b *s3kloset.Bucket) []s3kloset.Finding {
+	t.Helper()
+	d, err := b.Diagnose(t.Context(), e.role)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.Findings
+}
+
+// plain is a new repository on a local disk.
+func plain(ctx context.Context, t *testing.T) *s3kloset.Repository {
+	t.Helper()
+	repo, err := s3kloset.CreateRepository(ctx, storeOnDisk(t), s3kloset.WithPlaintext())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { repo.Close() })
+	return repo
+}
+
+func backUpUnderPolicy(ctx context.Context, t *testing.T, _ site, b *s3kloset.Bucket) error {
+	report, err := plain(ctx, t).Backup(ctx, b.Source())
+	if err == nil && len(report.Warnings) > 0 {
+		return fmt.Errorf("%d kinds of warnings", len(report.Warnings))
+	}
+	return err
+}
+
+func restoreUnderPolicy(ctx context.Context, t *testing.T, at site, b *s3kloset.Bucket) error {
+	repo := plain(ctx, t)
+	report, err := repo.Backup(ctx, at.open(t, at.prepare(t, at.newName(t, "origin"))).Source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = repo.Restore(ctx, report.Snapshot.ID, b.Destination())
+	return err
+}
+
+func keepUnderPolicy(ctx context.Context, t *testing.T, at site, b *s3kloset.Bucket) error {
+	store := b.Store()
+	repo, err := s3kloset.CreateRepository(ctx, store, s3kloset.WithPlaintext())
+	if err != nil {
+		return err
+	}
+	report, err := repo.Backup(ctx, at.open(t, at.prepare(t, at.newName(t, "origin"))).Source())
+	if err == nil {
+		err = repo.Check(ctx, report.Snapshot.ID)
+	}
+	if err == nil {
+		_, err = store.CleanUp(ctx, 0)
+	}
+	return errors.Join(err, repo.Close())
+}
