@@ -1,4 +1,4 @@
-package s3kloset_test
+package contract_test
 
 import (
 	"fmt"
