@@ -23,7 +23,7 @@ func TestNemesisOfStore(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	// Its packfiles make a round cost as much as three of the other.
-	for round := range uint64(max(1, *nemesisRounds/3)) {
+	for round := range max(1, rounds()/3) {
 		t.Run(fmt.Sprintf("seed %d", seed+round), func(t *testing.T) {
 			quiet(t)
 			n := newStoreNemesis(t, seed+round)

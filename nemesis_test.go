@@ -15,8 +15,15 @@ import (
 
 var (
 	nemesisSeed   = flag.Uint64("nemesis.seed", 1, "where the randomness of the nemesis starts; 0 is a new place each time")
-	nemesisRounds = flag.Int("nemesis.rounds", 3, "how many buckets the nemesis torments")
+	nemesisRounds = flag.Int("nemesis.rounds", 3, "how many buckets the nemesis torments; one with -short")
 )
+
+func rounds() uint64 {
+	if testing.Short() {
+		return 1
+	}
+	return uint64(*nemesisRounds)
+}
 
 // TestNemesis backs buckets up, again and again, and restores them, while
 // requests of every kind fail in every way and objects change. Afterwards it
@@ -30,7 +37,7 @@ func TestNemesis(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	for round := range uint64(*nemesisRounds) {
+	for round := range rounds() {
 		t.Run(fmt.Sprintf("seed %d", seed+round), func(t *testing.T) {
 			t.Parallel() // it waits much: for bodies that stall, and between tries
 			n := newNemesis(t, seed+round)

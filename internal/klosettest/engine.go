@@ -14,6 +14,7 @@ import (
 
 	"github.com/PlakarKorp/kloset/caching"
 	"github.com/PlakarKorp/kloset/caching/pebble"
+	"github.com/PlakarKorp/kloset/chunking"
 	"github.com/PlakarKorp/kloset/connectors/exporter"
 	"github.com/PlakarKorp/kloset/connectors/importer"
 	"github.com/PlakarKorp/kloset/connectors/storage"
@@ -126,6 +127,9 @@ func cacheDir(t testing.TB) string {
 func newConfiguration(passphrase string) ([]byte, error) {
 	cfg := storage.NewConfiguration()
 	cfg.Compression = nil
+	if testing.Short() {
+		cfg.Chunking = *ShortChunking()
+	}
 	hasher := hashing.GetHasher(storage.DEFAULT_HASHING_ALGORITHM)
 	if passphrase == "" {
 		cfg.Encryption = nil
@@ -142,6 +146,16 @@ func newConfiguration(passphrase string) ([]byte, error) {
 		hasher = hashing.GetMACHasher(storage.DEFAULT_HASHING_ALGORITHM, key)
 	}
 	return wrapConfiguration(cfg, hasher)
+}
+
+// ShortChunking makes chunks of an eighth of the usual sizes. The engine allocates twice the
+// longest chunk for every body, of which the suites have thousands.
+func ShortChunking() *chunking.Configuration {
+	short := chunking.NewDefaultConfiguration()
+	for _, size := range []*uint32{&short.MinSize, &short.NormalSize, &short.MaxSize} {
+		*size /= 8
+	}
+	return short
 }
 
 func wrapConfiguration(cfg *storage.Configuration, hasher hash.Hash) ([]byte, error) {
