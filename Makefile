@@ -7,20 +7,18 @@ MAKEFLAGS   += --no-builtin-rules --no-print-directory
 
 GO  ?= go
 BIN := $(CURDIR)/.bin
-E2E := internal/e2e
 
 # A number of executions and not a duration: when a duration ends, go1.26 now and then
 # reports its own deadline as a failure of the target (go.dev/issue/75804).
 # 20000 take a few seconds on two cores.
 FUZZTIME ?= 20000x
 
-include plugin/plugin.mk
+# How many buckets and stores the nemesis torments in test-all, and from which seed on.
+NEMESIS_ROUNDS ?= 9
+NEMESIS_SEED   ?= 1
 
-TEST_STEPS := gofmt build vet unit demo
-ALL_STEPS  := staticcheck race fuzz $(PLUGIN_STEPS) servers e2e-staticcheck e2e-test
-
-# The modules that hold packages of ours.
-MODULES := . plugin $(E2E)
+# Which benchmarks `make bench` runs.
+BENCH ?= .
 
 # Tests that passed only when they ran again.
 FLAKY     := $(BIN)/flaky
@@ -35,14 +33,21 @@ RACE := -race $(foreach p,io github.com/pierrec/lz4/... modernc.org/... \
 	golang.org/x/crypto/argon2 github.com/tink-crypto/...,-gcflags=$(p)=-race=false)
 
 # The race detector keeps four bytes for each byte that the heap ever touched: without a
-# limit, which costs no time here, a test binary grows to 12 GB, with it to 3 GB.
-LEAN := GOMEMLIMIT=1GiB
+# limit, which costs no time here, a test binary grows to 12 GB, with it to 3 GB. In small
+# pages a third of all time goes into their faults.
+LEAN := GOMEMLIMIT=1GiB GORACE=no_huge_pages_for_shadow=0
 
-# Which benchmarks `make bench` runs.
-BENCH ?= .
+include plugin/plugin.mk
+include internal/e2e/e2e.mk
+
+TEST_STEPS := gofmt build vet unit plugin-test demo
+ALL_STEPS  := staticcheck plugin-staticcheck race nemesis fuzz $(E2E_STEPS)
+
+# The modules that hold packages of ours.
+MODULES := . plugin $(E2E)
 
 .DEFAULT_GOAL := help
-.PHONY: help test test-all $(TEST_STEPS) $(ALL_STEPS) bench cover clean
+.PHONY: help test test-real gate test-all $(TEST_STEPS) $(ALL_STEPS) cover clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,8 +65,14 @@ run = @rm -f $(FLAKY); mkdir -p $(BIN); begin=$$SECONDS; \
 test: ## the tests of every change: format, vet, build, unit tests, demonstration
 	$(call run,$(TEST_STEPS))
 
-test-all: ## everything: make test, and all that takes longer
-	$(call run,$(TEST_STEPS) $(ALL_STEPS))
+test-real: ## one road each: MinIO, versitygw, and the real plakar
+	$(call run,$(REAL_STEPS))
+
+gate: ## make test and make test-real in one: what .ci/run runs
+	$(call run,$(TEST_STEPS) $(REAL_STEPS))
+
+test-all: ## everything: make test, make test-real, and all that takes longer
+	$(call run,$(TEST_STEPS) $(REAL_STEPS) $(ALL_STEPS))
 
 gofmt: ## check that every file is formatted
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then printf 'not formatted:\n%s\n' "$$files" >&2; exit 1; fi
@@ -78,11 +89,16 @@ demo: ## the demonstration of examples/backup
 staticcheck: $(BIN)/staticcheck ## staticcheck, pinned in internal/tools
 	$(BIN)/staticcheck ./...
 
-unit: $(GOTESTSUM) ## unit tests of the root module
-	$(LEAN) $(GOTEST) . ./... -short
+# A package runs on one core, and another on the other: when they share the cores, every page
+# that the race detector touches has to be announced to both.
+unit: $(GOTESTSUM) ## unit tests of the root module under the race detector, small ones
+	$(LEAN) GOMAXPROCS=1 $(GOTEST) . ./... -p 2 -parallel 4 -short $(RACE)
 
-race: $(GOTESTSUM) ## unit tests of the root module, at full size, under the race detector
+race: $(GOTESTSUM) ## unit tests of the root module under the race detector, at full size
 	$(LEAN) $(GOTEST) . ./... $(RACE)
+
+nemesis: $(GOTESTSUM) ## backups, restores and stores under random faults, from NEMESIS_SEED on
+	$(LEAN) $(GOTEST) . . -run '^TestNemesis' -nemesis.seed $(NEMESIS_SEED) -nemesis.rounds $(NEMESIS_ROUNDS)
 
 # One binary for the targets of a package: go test would link it again for each of them.
 fuzz: ## run each Fuzz target for FUZZTIME executions
@@ -99,21 +115,6 @@ fuzz: ## run each Fuzz target for FUZZTIME executions
 		done; \
 	done
 
-servers: $(BIN)/versitygw $(BIN)/minio $(PLAKAR) ## build the servers, and plakar, for the end-to-end tests (once)
-
-e2e-staticcheck: $(BIN)/staticcheck ## staticcheck of the end-to-end tests
-	cd $(E2E) && $(BIN)/staticcheck ./...
-
-# Without -race, whose shadow memory of hundreds of restored buckets takes 16 GB: the unit
-# tests run under it. More tests beside each other than there are cores, because those of
-# plakar wait as long as they compute.
-e2e-test: servers plakar-package ## go test against the real servers and the real plakar
-	$(GO) -C $(E2E) test -parallel 3 -timeout 40m ./...
-
-# Everything in one process and one run: the ratios mean something, the seconds do not.
-bench: servers ## measure against the raw network and against the engine alone
-	$(GO) -C $(E2E) test -run '^$$' -bench '$(BENCH)' -benchtime 1x -timeout 120m ./bench
-
 cover: ## write coverage/root.html and print the total
 	@mkdir -p coverage
 	$(GO) test -coverpkg=./... -coverprofile=coverage/root.out ./...
@@ -129,9 +130,3 @@ $(BIN)/staticcheck: internal/tools/go.mod internal/tools/go.sum
 
 $(GOTESTSUM): internal/tools/go.mod internal/tools/go.sum
 	$(GO) -C internal/tools build -o $@ gotest.tools/gotestsum
-
-$(BIN)/minio: $(E2E)/servers/minio/go.mod $(E2E)/servers/minio/go.sum
-	$(GO) -C $(E2E)/servers/minio build -o $@ github.com/minio/minio
-
-$(BIN)/versitygw: $(E2E)/servers/versitygw/go.mod $(E2E)/servers/versitygw/go.sum
-	$(GO) -C $(E2E)/servers/versitygw build -o $@ github.com/versity/versitygw/cmd/versitygw

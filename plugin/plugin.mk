@@ -6,9 +6,8 @@ PLAKAR         := $(BIN)/plakar
 PLUGIN_VERSION ?= v0.1.0
 PLUGIN_ARCHIVE := $(BIN)/s3_$(PLUGIN_VERSION)_$(shell $(GO) env GOOS)_$(shell $(GO) env GOARCH).ptar
 PLUGIN_STAGE   := $(BIN)/plugin
-PLUGIN_STEPS   := plugin-staticcheck plugin-test
 
-.PHONY: plakar-package plugin-binary plugin-schema $(PLUGIN_STEPS)
+.PHONY: plakar-package plugin-binary plugin-schema plugin-staticcheck plugin-test
 
 # plakar writes an archive even when it could not pack all files, and says so
 # by its exit status: such an archive must not stay.
@@ -32,8 +31,5 @@ plugin-schema: ## write plugin/schema from the table of settings
 plugin-staticcheck: $(BIN)/staticcheck ## staticcheck of the plugin
 	cd $(PLUGIN) && $(BIN)/staticcheck ./...
 
-plugin-test: ## go test -race of the plugin
-	$(GO) -C $(PLUGIN) test $(RACE) ./...
-
-$(PLAKAR): $(E2E)/servers/plakar/go.mod $(E2E)/servers/plakar/go.sum $(E2E)/servers/plakar/ttlmap/map.go
-	$(GO) -C $(E2E)/servers/plakar build -o $@ github.com/PlakarKorp/plakar
+plugin-test: $(GOTESTSUM) ## unit tests of the plugin under the race detector
+	$(LEAN) $(GOTEST) $(PLUGIN) ./... $(RACE)
