@@ -45,6 +45,9 @@ func TestRestoredETags(t *testing.T) {
 		"own parts": {[]Option{WithSourceParts(false)},
 			[]string{"empty", "exact", "small"}, 0},
 	} {
+		if testing.Short() && test.opts != nil {
+			continue // each restores 130 MiB
+		}
 		t.Run(name, func(t *testing.T) {
 			w := &world{T: t, server: w.server, data: w.data, store: w.store, repo: w.repo}
 			bucket := w.server.CreateBucket("restored-" + string(name[0]))

@@ -23,12 +23,13 @@ func TestNemesisOfStore(t *testing.T) {
 		seed = rand.Uint64()
 	}
 	// Its packfiles make a round cost as much as three of the other.
-	for round := range max(1, rounds()/3) {
+	buckets, backups := rounds()
+	for round := range max(1, buckets/3) {
 		t.Run(fmt.Sprintf("seed %d", seed+round), func(t *testing.T) {
 			quiet(t)
 			n := newStoreNemesis(t, seed+round)
 			n.backup(calmly)
-			for range 3 {
+			for range backups {
 				n.backup(n.under)
 				n.audit()
 			}

@@ -18,11 +18,12 @@ var (
 	nemesisRounds = flag.Int("nemesis.rounds", 3, "how many buckets the nemesis torments; one with -short")
 )
 
-func rounds() uint64 {
+// rounds is how many buckets there are, and how often each is backed up.
+func rounds() (buckets uint64, backups int) {
 	if testing.Short() {
-		return 1
+		return 1, 1
 	}
-	return uint64(*nemesisRounds)
+	return uint64(*nemesisRounds), 3
 }
 
 // TestNemesis backs buckets up, again and again, and restores them, while
@@ -37,11 +38,12 @@ func TestNemesis(t *testing.T) {
 	if seed == 0 {
 		seed = rand.Uint64()
 	}
-	for round := range rounds() {
+	buckets, backups := rounds()
+	for round := range buckets {
 		t.Run(fmt.Sprintf("seed %d", seed+round), func(t *testing.T) {
 			t.Parallel() // it waits much: for bodies that stall, and between tries
 			n := newNemesis(t, seed+round)
-			for range 3 {
+			for range backups {
 				n.backup()
 			}
 			n.restore()

@@ -13,6 +13,9 @@ import (
 // retry overcomes: nobody may notice.
 
 func TestRoundTripSuiteUnderFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the nemesis does the same in less time: make race runs it")
+	}
 	clock := s3test.NewManualClock(time.Now())
 	server := newSuiteServer(t, s3test.WithClock(clock), s3test.WithDefaultChecksum())
 	server.disturb(t)

@@ -42,6 +42,9 @@ type breakage[H any] struct {
 // bites lets the suite loose on broken connectors. A check that finds none of
 // them is a check that cannot fail.
 func bites[H any](t *testing.T, checks []check[H], breakages []breakage[H]) {
+	if testing.Short() {
+		t.Skip("tests of tests, which take as long as those: make race runs them")
+	}
 	byName := make(map[string]check[H])
 	for _, c := range checks {
 		byName[c.name] = c

@@ -14,6 +14,15 @@ const (
 	mib = 1 << 20
 )
 
+// long is the size of a body that is cut into parts, of 8 MiB or so each: into three, and
+// into two with -short.
+func long() int {
+	if testing.Short() {
+		return 10 * mib
+	}
+	return 20 * mib
+}
+
 // random returns a generator for a check and logs its seed, so that a failure
 // can be repeated by putting the seed into the harness.
 func random(t testing.TB, seed uint64) *rand.Rand {

@@ -74,7 +74,7 @@ func checkAnswers(t testing.TB, h DestinationHarness) {
 // checkOneBodyAtATime: over the pipe to a plugin the next record comes after the
 // body of the one before.
 func checkOneBodyAtATime(t testing.TB, h DestinationHarness) {
-	entries := append(Tree(), File("/large", noise(1, 24*mib)), File("/last", []byte("end")))
+	entries := append(Tree(), File("/large", noise(1, long())), File("/last", []byte("end")))
 	exp := h.exporter(t)
 	x := exporting{capacity: 2, serial: true}.run(t.Context(), t, h.patience(), exp, packAll(t, entries))
 	wantAnswers(t, x.complete(), nil)

@@ -34,7 +34,7 @@ func (h DestinationHarness) store(t testing.TB, entries []Entry) {
 
 func checkSizes(t testing.TB, h DestinationHarness) {
 	entries := []Entry{Folder("/")}
-	for i, size := range []int{0, 1, 124, mib - 1, mib, mib + 1, 5 * mib, 5*mib + 1, 8*mib - 1, 8 * mib, 8*mib + 1, 16 * mib, 20*mib + 3} {
+	for i, size := range []int{0, 1, 124, mib - 1, mib, mib + 1, 5 * mib, 5*mib + 1, 8*mib - 1, 8 * mib, 8*mib + 1, 16 * mib, long() + 3} {
 		entries = append(entries, File(fmt.Sprintf("/%d bytes", size), noise(uint64(i), size)))
 	}
 	h.store(t, entries)
@@ -45,7 +45,7 @@ func checkSmallAroundLarge(t testing.TB, h DestinationHarness) {
 	entries := []Entry{Folder("/")}
 	for i := range 200 {
 		if i == 20 {
-			entries = append(entries, File("/large", noise(1, 40*mib)))
+			entries = append(entries, File("/large", noise(1, 2*long())))
 		}
 		entries = append(entries, File(fmt.Sprintf("/%d", i), noise(uint64(1000+i), i*31)))
 	}
@@ -113,7 +113,7 @@ func labels(deliveries []delivery) []string {
 // of its bytes have come.
 func checkBrokenBodies(t testing.TB, h DestinationHarness) {
 	var deliveries []delivery
-	for i, size := range []int{0, 1, 5000, 9 * mib, 20 * mib} {
+	for i, size := range []int{0, 1, 5000, 9 * mib, long()} {
 		for _, at := range []int{0, size / 2, size} {
 			e := File(fmt.Sprintf("/%d of %d", at, size), noise(uint64(i), size))
 			deliveries = append(deliveries, delivery{e, breaking(e.Body[:at], func() error { return errBroken })})
@@ -133,7 +133,7 @@ func checkBrokenBodies(t testing.TB, h DestinationHarness) {
 func checkUnopenableBodies(t testing.TB, h DestinationHarness) {
 	entries := []Entry{Folder("/"), File("/a", []byte("a")), File("/z", []byte("z"))}
 	parcels := packAll(t, entries)
-	for _, size := range []int{0, 5000, 20 * mib} {
+	for _, size := range []int{0, 5000, long()} {
 		e := File(fmt.Sprintf("/lost %d", size), nil)
 		e.Info.Lsize = int64(size)
 		rec := connectors.NewRecord(e.Path, "", e.Info, nil, func() (io.ReadCloser, error) { return nil, errBroken })
@@ -141,7 +141,7 @@ func checkUnopenableBodies(t testing.TB, h DestinationHarness) {
 	}
 	exp := h.exporter(t)
 	x := exporting{capacity: 4}.run(t.Context(), t, h.patience(), exp, parcels)
-	wantAnswers(t, x.complete(), errBroken, "/lost 0", "/lost 5000", fmt.Sprintf("/lost %d", 20*mib))
+	wantAnswers(t, x.complete(), errBroken, "/lost 0", "/lost 5000", fmt.Sprintf("/lost %d", long()))
 	h.wantFiles(t, exp, entries)
 }
 
@@ -160,7 +160,7 @@ func wantRefused(t testing.TB, outcome map[string]error, deliveries []delivery) 
 // checkShortBodies: over a broken pipe a body can end early without an error.
 func checkShortBodies(t testing.TB, h DestinationHarness) {
 	var deliveries []delivery
-	for i, size := range []int{1, 5000, 8 * mib, 20 * mib} {
+	for i, size := range []int{1, 5000, 8 * mib, long()} {
 		for _, short := range []int{1, (size + 1) / 2, size} {
 			e := File(fmt.Sprintf("/%d less than %d", short, size), noise(uint64(i), size))
 			deliveries = append(deliveries, delivery{e, bytes.NewReader(e.Body[:size-short])})
@@ -175,7 +175,7 @@ func checkShortBodies(t testing.TB, h DestinationHarness) {
 
 func checkLongBodies(t testing.TB, h DestinationHarness) {
 	var deliveries []delivery
-	for i, size := range []int{0, 1, 5000, 8 * mib, 20 * mib} {
+	for i, size := range []int{0, 1, 5000, 8 * mib, long()} {
 		for _, long := range []int{1, mib} {
 			e := File(fmt.Sprintf("/%d more than %d", long, size), noise(uint64(i), size))
 			deliveries = append(deliveries, delivery{e, bytes.NewReader(noise(uint64(i), size+long))})

@@ -25,7 +25,7 @@ func scattered(n int) []Entry {
 	for i := range n {
 		entries = append(entries, File(fmt.Sprintf("/%03d", i), noise(uint64(i), 100*i)))
 	}
-	return append(entries, File("/large", noise(1, 20*mib)), File("/zz", nil))
+	return append(entries, File("/large", noise(1, long())), File("/zz", nil))
 }
 
 func checkExportCancelled(t testing.TB, h DestinationHarness) {
@@ -72,7 +72,7 @@ func checkExportCancelledAtTheEnd(t testing.TB, h DestinationHarness) {
 // checkExportCancelledWhileReading cancels in the middle of a body, which then
 // fails, as the engine's does, or goes on.
 func checkExportCancelledWhileReading(t testing.TB, h DestinationHarness) {
-	for _, size := range []int{5000, 20 * mib} {
+	for _, size := range []int{5000, long()} {
 		for _, fails := range []bool{true, false} {
 			ctx, cancel := context.WithCancel(t.Context())
 			e := File("/file", noise(1, size))

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -46,11 +47,13 @@ const (
 	ContentEncoding    Property = "content-encoding"
 	ContentLanguage    Property = "content-language"
 	Expires            Property = "expires"
+	ExpiresText        Property = "expires-text" // a value that is no date
 	WebsiteRedirect    Property = "website-redirect"
 	StorageClass       Property = "storage-class"
 	Metadata           Property = "metadata"
 	MetadataUnicode    Property = "metadata-unicode" // values that are not ASCII
 	Tags               Property = "tags"
+	TagsUnicode        Property = "tags-unicode" // keys and values that are not ASCII
 )
 
 // Losses says which properties a service cannot keep, each with the reason. The
@@ -128,9 +131,18 @@ func strip(t testing.TB, objs []Object, losses Losses) []Object {
 				*g.field(&out[i]) = nil
 			}
 		}
+		if _, lost := losses[ExpiresText]; lost {
+			if _, err := http.ParseTime(out[i].Expires); err != nil {
+				out[i].Expires = ""
+			}
+		}
 		if _, lost := losses[MetadataUnicode]; lost {
 			out[i].Metadata = maps.Clone(out[i].Metadata)
 			maps.DeleteFunc(out[i].Metadata, func(_, v string) bool { return !isASCII(v) })
+		}
+		if _, lost := losses[TagsUnicode]; lost {
+			out[i].Tags = maps.Clone(out[i].Tags)
+			maps.DeleteFunc(out[i].Tags, func(k, v string) bool { return !isASCII(k + v) })
 		}
 	}
 	return out

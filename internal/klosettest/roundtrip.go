@@ -121,7 +121,7 @@ func (r *trip) wantRestoredTo(exp exporter.Exporter, id objects.MAC, folder stri
 // the engine took over from the first.
 func checkRoundTripEverything(t testing.TB, h RoundTripHarness) {
 	all := decorate(append(ordinaryKeys(), HostileKeys()...))
-	for i, size := range []int{mib - 1, mib, 8*mib + 1, 20 * mib} {
+	for i, size := range []int{mib - 1, mib, 8*mib + 1, long()} {
 		all = append(all, Object{Key: fmt.Sprintf("sizes/%d", size), Body: noise(uint64(i), size), ContentType: "application/x-noise"})
 	}
 	all = slices.DeleteFunc(all, func(o Object) bool { return strings.Count(o.Key, "/") > deepest })

@@ -75,7 +75,7 @@ func checkWaitsForAcks(t testing.TB, h SourceHarness) {
 
 // checkUnopenedReaders is the importer's side of an incremental backup.
 func checkUnopenedReaders(t testing.TB, h SourceHarness) {
-	imp := h.importer(t, append(strip(t, some(50), h.Losses), Object{Key: "large", Body: noise(1, 20*mib)}))
+	imp := h.importer(t, append(strip(t, some(50), h.Losses), Object{Key: "large", Body: noise(1, long())}))
 	var before int
 	if h.BodyReads != nil {
 		before = h.BodyReads()
@@ -111,7 +111,7 @@ func countFiles(records []*connectors.Record) int {
 
 // checkHalfReadReaders: the engine closes a reader at the first error of its own.
 func checkHalfReadReaders(t testing.TB, h SourceHarness) {
-	objs := strip(t, append(some(20), Object{Key: "large", Body: noise(1, 20*mib)}), h.Losses)
+	objs := strip(t, append(some(20), Object{Key: "large", Body: noise(1, long())}), h.Losses)
 	imp := h.importer(t, objs)
 	half := importing{capacity: 4, workers: 4, visit: func(rec *connectors.Record) {
 		if rec.FileInfo.Mode().IsRegular() {
@@ -193,7 +193,7 @@ func checkImportCancelledMidway(t testing.TB, h SourceHarness) {
 // checkImportCancelledWhileReading: a body that was cut short must not look
 // complete either.
 func checkImportCancelledWhileReading(t testing.TB, h SourceHarness) {
-	body := noise(1, 20*mib)
+	body := noise(1, long())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	visited := false

@@ -222,7 +222,7 @@ func oddPuts() []storeBreakage {
 	return []storeBreakage{
 		{"PutSizes", "cut at a part", "returned", reading(func(_ context.Context, rd io.Reader) ([]byte, error) {
 			body, err := io.ReadAll(rd)
-			return body[:min(len(body), 16*mib)], err
+			return body[:min(len(body), 8*mib)], err
 		})},
 		{"PutEmpty", "stores nothing", fs.ErrNotExist.Error(), reading(func(_ context.Context, rd io.Reader) ([]byte, error) {
 			body, err := io.ReadAll(rd)

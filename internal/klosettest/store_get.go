@@ -167,7 +167,7 @@ func checkGetConcurrently(t testing.TB, h StoreHarness) {
 }
 
 func checkGetCloseEarly(t testing.TB, h StoreHarness) {
-	s, body := h.created(t), noise(1, 20*mib)
+	s, body := h.created(t), noise(1, long())
 	put(t, s, storage.StorageResourcePackfile, name(1), body)
 	for i := range 20 {
 		for _, rg := range []*storage.Range{nil, {Offset: 1000, Length: 5 * mib}} {

@@ -31,7 +31,7 @@ var putChecks = []check[StoreHarness]{
 func checkPutSizes(t testing.TB, h StoreHarness) {
 	s := h.created(t)
 	other := h.again(t, s)
-	for i, size := range []int{1, 124, mib, 20 * mib} {
+	for i, size := range []int{1, 124, mib, long()} {
 		for j, res := range resources {
 			if res == storage.StorageResourceLock && size > mib {
 				continue // a lock is small, and stores may rely on that
@@ -91,7 +91,7 @@ func checkPutDrains(t testing.TB, h StoreHarness) {
 
 func checkPutBrokenReader(t testing.TB, h StoreHarness) {
 	s := h.created(t)
-	for i, size := range []int{0, 1, 100_000, 6 * mib, 20 * mib} {
+	for i, size := range []int{0, 1, 100_000, 6 * mib, long()} {
 		for j, res := range resources {
 			if res == storage.StorageResourceLock && size > mib {
 				continue
@@ -113,7 +113,7 @@ func checkPutCancelled(t testing.TB, h StoreHarness) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for i, res := range resources {
-		for _, size := range []int{124, 20 * mib} {
+		for _, size := range []int{124, long()} {
 			id := name(uint64(i))
 			if err := putErr(ctx, s, res, id, noise(1, size)); !errors.Is(err, context.Canceled) {
 				t.Errorf("put %s of %d bytes with a cancelled context: error %v, want context.Canceled", res, size, err)
@@ -125,10 +125,10 @@ func checkPutCancelled(t testing.TB, h StoreHarness) {
 
 func checkPutCancelledMidway(t testing.TB, h StoreHarness) {
 	s := h.created(t)
-	for i, size := range []int{1, 100_000, 6 * mib, 20 * mib} {
+	for i, size := range []int{1, 100_000, 6 * mib, long()} {
 		ctx, cancel := context.WithCancel(t.Context())
 		id := name(uint64(i))
-		rest := bytes.NewReader(noise(2, 20*mib))
+		rest := bytes.NewReader(noise(2, long()))
 		rd := io.MultiReader(
 			bytes.NewReader(noise(1, size)),
 			// The rest is there: it is up to the store to stop.
