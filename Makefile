@@ -89,10 +89,11 @@ demo: ## the demonstration of examples/backup
 staticcheck: $(BIN)/staticcheck ## staticcheck, pinned in internal/tools
 	$(BIN)/staticcheck ./...
 
-# A package runs on one core, and another on the other: when they share the cores, every page
-# that the race detector touches has to be announced to both.
+# Each package runs on one core, and others on the others: on several, every page that the
+# race detector touches has to be announced to all of them. One more than there are cores, for
+# much is waited.
 unit: $(GOTESTSUM) ## unit tests of the root module under the race detector, small ones
-	$(LEAN) GOMAXPROCS=1 $(GOTEST) . ./... -p 2 -parallel 4 -short $(RACE)
+	$(LEAN) GOMAXPROCS=1 $(GOTEST) . ./... -p 3 -parallel 4 -short $(RACE)
 
 race: $(GOTESTSUM) ## unit tests of the root module under the race detector, at full size
 	$(LEAN) $(GOTEST) . ./... $(RACE)

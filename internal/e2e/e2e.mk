@@ -5,18 +5,18 @@
 E2E := internal/e2e
 
 # One road each. What the gate runs is the same test that test-all runs on all servers.
-REAL_TESTS := ^(TestConformance|TestVirtualHostKeys|TestStoreSuite|TestRoad)$$
+REAL_TESTS := ^(TestConformance|TestVirtualHostKeys|Test[A-Z][A-Za-z]*Suite|TestRoad)$$
 REAL_STEPS := servers real-minio real-versitygw real-plakar
 
 # What tests do, by the names of their functions. e2e-rest is what no other part names, so
 # that a new test is always in one.
-KILLS  := TestKilled|TestTenProcesses|TestPlakarKilled|TestPlakarInterrupted
-LOCKS  := TestObjectLock|TestStoreWithVersions|TestLockIsInTheStore
-TLS    := TestRoadOverTLS|TestUnknownAuthority|TestPlakarTLS
-AWS    := TestAWSCommandLine
-MEMORY := TestLarge
-PLAKAR := TestPlakar[A-Z].*
-ROADS  := TestConformance|TestVirtualHostKeys|TestStoreSuite|TestRoad
+E2E_KILLS := TestKilled|TestTenProcesses|TestPlakarKilled|TestPlakarInterrupted
+E2E_LOCKS := TestObjectLock|TestStoreWithVersions|TestLockIsInTheStore
+E2E_TLS := TestRoadOverTLS|TestUnknownAuthority|TestPlakarTLS
+E2E_AWS := TestAWSCommandLine
+E2E_MEMORY := TestLarge
+E2E_PLAKAR := TestPlakar[A-Z].*
+E2E_ROADS := TestConformance|TestVirtualHostKeys|Test[A-Z][A-Za-z]*Suite|TestRoad
 
 E2E_STEPS := e2e-staticcheck e2e-roads e2e-kills e2e-locks e2e-tls e2e-aws e2e-memory e2e-plakar e2e-rest
 
@@ -41,29 +41,29 @@ e2e-staticcheck: $(BIN)/staticcheck ## staticcheck of the end-to-end tests
 	cd $(E2E) && $(BIN)/staticcheck ./...
 
 e2e-roads: servers $(GOTESTSUM) ## conformance, backup and restore on all servers, minis3 and s3test too
-	$(E2ETEST) -run '^($(ROADS))$$'
+	$(E2ETEST) -run '^($(E2E_ROADS))$$'
 
 e2e-kills: servers plakar-package $(GOTESTSUM) ## SIGKILL of ours and of plakar, ten processes at once
-	$(E2ETEST) -run '^($(KILLS))$$'
+	$(E2ETEST) -run '^($(E2E_KILLS))$$'
 
 e2e-locks: servers plakar-package $(GOTESTSUM) ## Object Lock, versions, and where locks are
-	$(E2ETEST) -run '^($(LOCKS))$$'
+	$(E2ETEST) -run '^($(E2E_LOCKS))$$'
 
 e2e-tls: servers plakar-package $(GOTESTSUM) ## TLS with an authority of our own
-	$(E2ETEST) -run '^($(TLS))$$'
+	$(E2ETEST) -run '^($(E2E_TLS))$$'
 
 e2e-aws: servers $(GOTESTSUM) ## objects that the aws command line wrote; it must be installed
-	$(E2ETEST) -run '^($(AWS))$$'
+	$(E2ETEST) -run '^($(E2E_AWS))$$'
 
 e2e-memory: servers $(GOTESTSUM) ## large objects within the limit of memory
-	$(E2ETEST) -run '^($(MEMORY))$$'
+	$(E2ETEST) -run '^($(E2E_MEMORY))$$'
 
 # More tests beside each other than there are cores: plakar waits as long as it computes.
 e2e-plakar: servers plakar-package $(GOTESTSUM) ## faults, options and mistakes through the real plakar
-	$(E2ETEST) -parallel 3 -run '^($(PLAKAR))$$' -skip '^($(KILLS)|$(TLS))$$'
+	$(E2ETEST) -parallel 3 -run '^($(E2E_PLAKAR))$$' -skip '^($(E2E_KILLS)|$(E2E_TLS))$$'
 
 e2e-rest: servers plakar-package $(GOTESTSUM) ## all other end-to-end tests
-	$(E2ETEST) -skip '^($(ROADS)|$(KILLS)|$(LOCKS)|$(TLS)|$(AWS)|$(MEMORY)|$(PLAKAR))$$'
+	$(E2ETEST) -skip '^($(E2E_ROADS)|$(E2E_KILLS)|$(E2E_LOCKS)|$(E2E_TLS)|$(E2E_AWS)|$(E2E_MEMORY)|$(E2E_PLAKAR))$$'
 
 # Everything in one process and one run: the ratios mean something, the seconds do not.
 bench: servers ## measure against the raw network and against the engine alone
