@@ -44,8 +44,8 @@ func WithCredentialsProvider(provider func(context.Context) (Keys, error)) Optio
 // AWSConfig is aws.Config of github.com/aws/aws-sdk-go-v2/aws.
 type AWSConfig = bucket.AWSConfig
 
-// WithAWSConfig takes region and credentials from a configuration that the
-// program has already; other options come on top of it. It is the only place
+// WithAWSConfig takes region, credentials and endpoint from a configuration that
+// the program has already; other options come on top of it. It is the only place
 // where a type of the AWS SDK shows.
 func WithAWSConfig(cfg AWSConfig) Option {
 	return func(c *config) error { c.client.AWS = &cfg; return nil }

@@ -44,8 +44,8 @@
 //  1. [WithAnonymous]: requests are not signed. It excludes all others.
 //  2. [WithCredentials]: static keys, with or without a session token.
 //  3. [WithCredentialsProvider]: a function that is asked for keys.
-//  4. [WithProfile]: a profile of the shared AWS configuration files.
-//  5. [WithAWSConfig]: the aws.Config that the program has already.
+//  4. [WithAWSConfig]: the aws.Config that the program has already.
+//  5. [WithProfile]: a profile of the shared AWS configuration files.
 //  6. The default chain of the AWS SDK: environment, shared configuration, SSO,
 //     web identity, the container endpoints of ECS and EKS, the metadata of EC2.
 //

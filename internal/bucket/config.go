@@ -75,6 +75,9 @@ func New(cfg Config) (*Client, error) {
 	if cfg.IdleTimeout == 0 {
 		cfg.IdleTimeout = DefaultIdleTimeout
 	}
+	if cfg.AWS != nil && cfg.Endpoint == "" {
+		cfg.Endpoint = endpointOf(*cfg.AWS)
+	}
 	if err := cfg.applyQuirks(); err != nil {
 		return nil, err
 	}
@@ -104,6 +107,12 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
+// endpointOf is the endpoint that a program's own configuration names, by
+// itself or by what it was loaded from.
+func endpointOf(sdk aws.Config) string {
+	return aws.ToString(s3.NewFromConfig(sdk).Options().BaseEndpoint)
+}
+
 // defaultRegion is where S3 signs requests that name no region.
 const defaultRegion = "us-east-1"
 
@@ -115,6 +124,10 @@ func (c *Client) configure(o *s3.Options, sdk aws.Config, httpClient *http.Clien
 		// Access points have no path style, also at the endpoint of a VPC.
 		o.UsePathStyle = !c.cfg.VirtualHost && !strings.HasPrefix(c.cfg.Name, "arn:")
 	} else {
+		if c.cfg.AWS == nil {
+			// Only the credentials are the environment's, whatever else it says.
+			o.BaseEndpoint, o.EndpointOptions = nil, s3.EndpointResolverOptions{}
+		}
 		o.UseAccelerate = c.cfg.Accelerate
 		if c.cfg.Dualstack {
 			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled

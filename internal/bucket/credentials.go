@@ -36,8 +36,8 @@ func (k Keys) sdk() aws.Credentials {
 }
 
 // Credentials say who makes the requests. The first of these that is set wins:
-// Anonymous, Keys, Provider, Profile; with none of them Config.AWS counts, and
-// without that the SDK's default chain. RoleARN is assumed on top.
+// Anonymous, Keys, Provider, then Config.AWS, then Profile; with none of them the
+// SDK's default chain counts. RoleARN is assumed on top.
 type Credentials struct {
 	Anonymous bool
 	Keys      Keys

@@ -12,7 +12,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/s3kloset/s3kloset/internal/s3test"
 )
 
 // alone cuts the test off from the machine's own AWS configuration.
@@ -176,6 +178,37 @@ func TestAssumeRole(t *testing.T) {
 }
 
 // TestAWSConfigIsNotChanged: it belongs to the caller.
+// TestEndpointOfTheEnvironment is no endpoint of ours: the environment is asked for
+// credentials alone. A program that has loaded it means it.
+func TestEndpointOfTheEnvironment(t *testing.T) {
+	alone(t)
+	s := s3test.Start(t)
+	s.CreateBucket(bucketName)
+	t.Setenv("AWS_ENDPOINT_URL", s.URL())
+	t.Setenv("AWS_USE_FIPS_ENDPOINT", "true")
+	t.Setenv("AWS_USE_DUALSTACK_ENDPOINT", "true")
+	t.Setenv("AWS_ACCESS_KEY_ID", s.AccessKey())
+	t.Setenv("AWS_SECRET_ACCESS_KEY", s.SecretKey())
+	t.Setenv("AWS_REGION", "us-east-1")
+
+	client := mustNew(t, Config{Name: bucketName})
+	o := client.api.Options()
+	if o.BaseEndpoint != nil || o.EndpointOptions.UseFIPSEndpoint != 0 || o.EndpointOptions.UseDualStackEndpoint != 0 || !client.secure() {
+		t.Errorf("the environment names endpoint %q, %+v", aws.ToString(o.BaseEndpoint), o.EndpointOptions)
+	}
+
+	t.Setenv("AWS_USE_FIPS_ENDPOINT", "false")
+	t.Setenv("AWS_USE_DUALSTACK_ENDPOINT", "false")
+	loaded, err := awsconfig.LoadDefaultConfig(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	client = mustNew(t, Config{Name: bucketName, AWS: &loaded})
+	if err := client.Ping(t.Context()); err != nil || client.secure() {
+		t.Errorf("at the endpoint of the program: %v, secure %v", err, client.secure())
+	}
+}
+
 func TestAWSConfigIsNotChanged(t *testing.T) {
 	given := &AWSConfig{Region: "eu-west-3"}
 	mustNew(t, Config{Name: bucketName, AWS: given, Region: "us-west-2", Credentials: Credentials{Anonymous: true}})
