@@ -103,8 +103,8 @@
 // # Concurrency and memory
 //
 // Handles, stores and repositories may be used concurrently; a Source and a
-// Destination run once at a time, and are cheap to make. Each Source,
-// Destination or Store has at most [WithConcurrency] requests in flight and
+// Destination run once at a time, and are cheap to make. A handle has at most
+// [WithConcurrency] requests in flight, and each Source, Destination or Store
 // [WithMemoryLimit] bytes of buffers; a Source holds a few hundred records beside
 // that. The engine takes about 20 MiB for each unit of [WithEngineConcurrency],
 // and 256 MiB for a second when it derives a key from a passphrase. So the peak

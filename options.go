@@ -73,8 +73,7 @@ type storeConfig struct {
 }
 
 const (
-	// DefaultConcurrency is how many requests a Source, a Destination or a
-	// Store has in flight. At a round trip of 30 ms it asks for 2,000 small
+	// DefaultConcurrency is how many requests a handle has in flight. At a round trip of 30 ms it asks for 2,000 small
 	// objects a second, which is more than the engine takes on two processors,
 	// and less than the 5,500 that S3 gives for a prefix:
 	// https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance.html
@@ -207,8 +206,9 @@ func WithAccelerate(on bool) Option {
 
 // # How
 
-// WithConcurrency is how many requests each Source, Destination or Store has
-// in flight, 64 by default, from 1 to 4096.
+// WithConcurrency is how many requests of the handle are in flight, from their
+// first byte to the head of the answer, 64 by default, from 1 to 4096. The bodies
+// of answers come beside them, and the locks of a repository wait for nobody.
 func WithConcurrency(n int) Option {
 	return func(c *config) error {
 		if n < 1 || n > maxConcurrency {

@@ -93,6 +93,7 @@ func (c *config) settle(where *location) error {
 	}
 	c.client.Endpoint = endpoint
 	c.client.Name = where.bucket
+	c.client.Concurrency = c.concurrency
 	c.client.Dualstack = c.client.Dualstack || where.dualstack
 	c.client.FIPS = c.client.FIPS || where.fips
 	if c.client.Region == "" {

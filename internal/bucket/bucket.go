@@ -48,6 +48,7 @@ type Client struct {
 	region   atomic.Pointer[string] // found out from the server; nil: as configured
 	requests counters
 	pace     *pace
+	turns    turns
 	closed   atomic.Bool
 	release  func() // closes idle connections
 }

@@ -54,6 +54,7 @@ type Config struct {
 	NoChecksums bool // send no x-amz-checksum headers, for services that refuse them
 	quirks      Quirks
 
+	Concurrency       int           // most requests at a time, Urgent ones apart; 0 is no limit
 	Retries           int           // attempts after the first; 0 is DefaultRetries, negative none
 	IdleTimeout       time.Duration // longest wait for a byte; 0 is DefaultIdleTimeout
 	RequestsPerSecond float64       // 0 is no limit
@@ -99,6 +100,7 @@ func New(cfg Config) (*Client, error) {
 		name:    cfg.Name,
 		cfg:     cfg,
 		pace:    newPace(cfg.RequestsPerSecond, cfg.BytesPerSecond),
+		turns:   newTurns(cfg.Concurrency),
 		release: httpClient.CloseIdleConnections,
 	}
 	c.service = newService(cfg.quirks)
@@ -143,7 +145,7 @@ func (c *Client) configure(o *s3.Options, sdk aws.Config, httpClient *http.Clien
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	o.DisableLogOutputChecksumValidationSkipped = true
 	o.Retryer = newRetryer(c, sdk.Credentials)
-	o.APIOptions = append(o.APIOptions, c.standingHeaders, c.countRequests, refuseForeign, readRegion)
+	o.APIOptions = append(o.APIOptions, c.standingHeaders, c.countRequests, c.takeTurns, refuseForeign, readRegion)
 	if c.secure() {
 		o.APIOptions = append(o.APIOptions, unsignedPayload)
 	}

@@ -28,7 +28,7 @@ func withGrace(o *s3.Options) {
 					err = ctx.Err()
 				}
 				return out, metadata, err
-			}), "Retry", middleware.After)
+			}), turnStep, middleware.After)
 	})
 }
 
