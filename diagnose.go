@@ -32,7 +32,7 @@ func (b *Bucket) Diagnose(ctx context.Context, role Role) (*Diagnosis, error) {
 	}
 	start, before := time.Now(), b.Requests()
 	x := &doctor{bucket: b, role: role, probe: b.client.Probe(), found: make(map[Check]Finding)}
-	x.scratch = newScratch(x.probe, b.key(""))
+	x.scratch = newScratch(x.probe, b.key(""), b.cfg.encryption)
 	err := x.run(ctx)
 	if errors.Is(err, ErrClosed) {
 		return nil, err

@@ -83,6 +83,8 @@ func (x *doctor) lock(ctx context.Context) Finding {
 		return x.readLock(ctx)
 	case x.role == RoleDestination && x.bucket.cfg.destination.lock && !lock.Enabled:
 		return broken("the bucket has no object lock to restore", "restore into a bucket with object lock, or without WithRestoredLock (restore_lock)")
+	case x.role == RoleStore && x.bucket.cfg.store.lockMode != "" && !lock.Enabled:
+		return broken("the bucket cannot lock objects", "keep the store in a bucket with object lock, or without WithObjectLock (object_lock)")
 	case lock.Mode != "":
 		return degraded("the bucket locks each new object ("+lock.Mode+")", "nothing is written for the diagnosis, since it could not be removed")
 	case lock.Enabled:

@@ -355,6 +355,14 @@ var maladiesOfServers = []malady{
 		check: s3kloset.CheckVersioning, verdict: s3kloset.VerdictOK, says: "no old versions"},
 	{name: "no lock to restore", roles: destination, opts: []s3kloset.Option{s3kloset.WithRestoredLock(true)},
 		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken},
+	{name: "no lock for a store", roles: store, opts: []s3kloset.Option{s3kloset.WithObjectLock(s3kloset.Governance, time.Hour)},
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken, says: "object_lock"},
+	{name: "encryption refused", roles: bothWrite, opts: []s3kloset.Option{s3kloset.WithEncryption(s3kloset.Encryption{Mode: "aws:kms"})},
+		afflict: func(p *patient) {
+			p.server.Faults().Add(s3test.Fault{Op: "PutObject", Times: s3test.Always, Action: s3test.Status(403, "AccessDenied"),
+				Match: func(r s3test.Request) bool { return r.Header.Get("X-Amz-Server-Side-Encryption") != "" }})
+		},
+		check: s3kloset.CheckPut, verdict: s3kloset.VerdictBroken, kind: s3kloset.ErrAccessDenied},
 	{name: "class refused", roles: bothWrite, server: without(s3test.StorageClasses),
 		opts:  []s3kloset.Option{s3kloset.WithStorageClass("STANDARD_IA")},
 		check: s3kloset.CheckClasses, verdict: s3kloset.VerdictBroken, says: "STANDARD_IA"},

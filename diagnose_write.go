@@ -378,7 +378,7 @@ func (x *doctor) large(ctx context.Context, probe *bucket.Probe) error {
 	body := bytes.Repeat([]byte{'x'}, bucket.MinPartSize+1)
 	key := x.scratch.key("large")
 	x.scratch.note(key)
-	written, err := probe.Upload(ctx, key, bytes.NewReader(body), int64(len(body)), bucket.Write{PartSize: bucket.MinPartSize})
+	written, err := probe.Upload(ctx, key, bytes.NewReader(body), int64(len(body)), x.scratch.encrypted(bucket.Write{PartSize: bucket.MinPartSize}))
 	if err == nil {
 		x.scratch.version(key, written.VersionID)
 	}

@@ -82,7 +82,8 @@ func WithLockedBucket() PolicyOption {
 func WithDiagnosis() PolicyOption { return func(c *policyConfig) { c.diagnosis = true } }
 
 // WithKMSKey adds the use of a KMS key, by its ARN, that objects are or become
-// encrypted with. It adds up.
+// encrypted with. It adds up. The key of WithEncryption is known where it is an
+// ARN.
 func WithKMSKey(arn string) PolicyOption {
 	return func(c *policyConfig) { c.keys = append(c.keys, arn) }
 }
@@ -105,6 +106,9 @@ func (b *Bucket) Policy(role Role, opts ...PolicyOption) (Policy, error) {
 		if opt != nil {
 			opt(&cfg)
 		}
+	}
+	if key := b.cfg.encryption.KMSKeyID; role != RoleSource && strings.HasPrefix(key, "arn:") && !slices.Contains(cfg.keys, key) {
+		cfg.keys = append(cfg.keys, key)
 	}
 	onBucket, onObjects := b.needs(role, cfg)
 	p := Policy{Version: policyVersion}

@@ -270,6 +270,7 @@ func TestPolicyIsNoMoreThanEnough(t *testing.T) {
 
 func TestPolicyByOptions(t *testing.T) {
 	lock := s3kloset.WithObjectLock(s3kloset.Governance, time.Hour)
+	kms := s3kloset.WithEncryption(s3kloset.Encryption{Mode: "aws:kms", KMSKeyID: "arn:aws:kms:eu-west-3:1:key/k"})
 	thaw := s3kloset.WithArchive(s3kloset.ArchiveRestore(s3kloset.TierBulk, 1))
 	for _, c := range []struct {
 		name  string
@@ -300,6 +301,10 @@ func TestPolicyByOptions(t *testing.T) {
 			"s3:AbortMultipartUpload s3:DeleteObject s3:DeleteObjectVersion s3:GetObject s3:GetObjectRetention s3:ListBucket s3:ListBucketMultipartUploads s3:PutObject s3:PutObjectRetention"},
 		{"store key", s3kloset.RoleStore, nil, []s3kloset.PolicyOption{s3kloset.WithKMSKey("arn:aws:kms:eu-west-3:1:key/k")},
 			"kms:Decrypt kms:GenerateDataKey s3:AbortMultipartUpload s3:DeleteObject s3:GetObject s3:ListBucket s3:ListBucketMultipartUploads s3:PutObject"},
+		{"key that is written with", s3kloset.RoleDestination, []s3kloset.Option{kms}, nil,
+			"kms:Decrypt kms:GenerateDataKey s3:AbortMultipartUpload s3:PutObject s3:PutObjectTagging"},
+		{"key that nothing is written with", s3kloset.RoleSource, []s3kloset.Option{kms}, nil,
+			"s3:GetObject s3:GetObjectTagging s3:ListBucket"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := strings.Join(mission{role: c.role, opts: c.opts, popts: c.popts}.policy(t).Actions(), " ")

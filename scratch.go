@@ -15,8 +15,9 @@ import (
 // before it is written, so that also a write whose answer was lost, or that was
 // cancelled half-way, is removed.
 type scratch struct {
-	probe  *bucket.Probe
-	folder string // ends with a slash
+	probe      *bucket.Probe
+	folder     string     // ends with a slash
+	encryption Encryption // of what is written, as the role would write it
 	// usable says that objects can be removed for good.
 	usable bool
 	noted  []string            // keys, in the order of writing
@@ -30,12 +31,13 @@ const scratchName = ".s3kloset-"
 // sweepTimeout is how long the clean-up may take.
 const sweepTimeout = 30 * time.Second
 
-func newScratch(probe *bucket.Probe, below string) *scratch {
+func newScratch(probe *bucket.Probe, below string, encryption Encryption) *scratch {
 	return &scratch{
-		probe:  probe,
-		folder: below + scratchName + strings.ToLower(rand.Text()[:12]) + "/",
-		made:   make(map[string][]string),
-		denied: make(map[string]bool),
+		probe:      probe,
+		folder:     below + scratchName + strings.ToLower(rand.Text()[:12]) + "/",
+		encryption: encryption,
+		made:       make(map[string][]string),
+		denied:     make(map[string]bool),
 	}
 }
 
@@ -56,11 +58,16 @@ func (s *scratch) version(key, id string) {
 	}
 }
 
+func (s *scratch) encrypted(w bucket.Write) bucket.Write {
+	w.SSE, w.KMSKeyID, w.BucketKey = s.encryption.Mode, s.encryption.KMSKeyID, s.encryption.BucketKey
+	return w
+}
+
 // put writes an object.
 func (s *scratch) put(ctx context.Context, probe *bucket.Probe, name string, body []byte, w bucket.Write) (bucket.Written, error) {
 	key := s.key(name)
 	s.note(key)
-	written, err := probe.Put(ctx, key, body, w)
+	written, err := probe.Put(ctx, key, body, s.encrypted(w))
 	var refused *OpError
 	switch {
 	case err == nil:
