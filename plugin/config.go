@@ -59,6 +59,7 @@ func parse(config map[string]string) (settings, error) {
 		}
 	case "off":
 		delete(rest, metadataCache)
+		rest["location"] = without(rest["location"], metadataCache)
 	}
 	more, err := s3kloset.FromConfig(rest)
 	if err != nil {
@@ -69,6 +70,20 @@ func parse(config map[string]string) (settings, error) {
 	}
 	s.create = isTrue(value(config, "create_bucket"))
 	return s, nil
+}
+
+// without takes a key out of the query of a location.
+func without(location, key string) string {
+	place, query, found := strings.Cut(location, "?")
+	params, err := url.ParseQuery(query)
+	if !found || err != nil {
+		return location // New refuses it, if there is anything to refuse
+	}
+	params.Del(key)
+	if len(params) == 0 {
+		return place
+	}
+	return place + "?" + params.Encode()
 }
 
 // value is what a key has in the map, or else in the query of the location.

@@ -180,6 +180,7 @@ func TestMetadataCache(t *testing.T) {
 		{nil, 1, 0},
 		{[]string{"metadata_cache", folder}, 1, 0},
 		{[]string{"metadata_cache", "off"}, 1, 1},
+		{[]string{"location", s.config["location"] + "?metadata_cache=off&retries=3"}, 1, 1},
 		{[]string{"unordered", "true"}, 1, 1},
 	} {
 		if first, second := requests(test.place...), requests(test.place...); first != test.first || second != test.second {
