@@ -11,7 +11,7 @@ REAL_STEPS := servers real-minio real-versitygw real-plakar
 # What tests do, by the names of their functions. e2e-rest is what no other part names, so
 # that a new test is always in one.
 E2E_KILLS := TestKilled|TestTenProcesses|TestPlakarKilled|TestPlakarInterrupted
-E2E_LOCKS := TestObjectLock|TestStoreWithVersions|TestLockIsInTheStore
+E2E_LOCKS := TestObjectLock|TestRestoredLocks|TestStoreWithVersions|TestLockIsInTheStore
 E2E_TLS := TestRoadOverTLS|TestUnknownAuthority|TestPlakarTLS
 E2E_AWS := TestAWSCommandLine
 E2E_MEMORY := TestLarge

@@ -53,6 +53,61 @@ func TestObjectLock(t *testing.T) {
 	}
 }
 
+// TestRestoredLocks takes locked objects to another bucket, where they are locked if that
+// is asked for.
+func TestRestoredLocks(t *testing.T) {
+	at := newSite(t, server.Shared(t, conformance.MinIO))
+	original := at.newLockedBucket(t)
+	until := time.Now().Add(48 * time.Hour).UTC().Truncate(time.Second).Format(time.RFC3339)
+	locks := map[string]http.Header{
+		"free":       {},
+		"governance": {modeHeader: {"GOVERNANCE"}, untilHeader: {until}},
+		"compliance": {modeHeader: {"COMPLIANCE"}, untilHeader: {until}},
+		"held":       {holdHeader: {"ON"}},
+	}
+	for key, lock := range locks {
+		if err := at.client.Put(t.Context(), original, key, lock, []byte(key)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	repo, err := s3kloset.CreateRepository(t.Context(), at.store(t, at.newName(t, "repo")), s3kloset.WithPlaintext())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeRepository(t, repo)
+	if _, err := repo.Backup(t.Context(), at.open(t, original).Source()); err != nil {
+		t.Fatal(err)
+	}
+	for _, asked := range []bool{false, true} {
+		restored := at.newLockedBucket(t)
+		if _, err := repo.Restore(t.Context(), "", at.open(t, restored, s3kloset.WithRestoredLock(asked)).Destination()); err != nil {
+			t.Fatal(err)
+		}
+		for key, lock := range locks {
+			header, err := at.client.Head(t.Context(), restored, key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, name := range []string{modeHeader, untilHeader, holdHeader} {
+				want := ""
+				if asked {
+					want = lock.Get(name)
+				}
+				if got := header.Get(name); got != want && !(name == holdHeader && want == "" && got == "OFF") {
+					t.Errorf("asked %v: %s of %s is %q, want %q", asked, name, key, got, want)
+				}
+			}
+		}
+	}
+}
+
+// Headers of a lock.
+const (
+	modeHeader  = "X-Amz-Object-Lock-Mode"
+	untilHeader = "X-Amz-Object-Lock-Retain-Until-Date"
+	holdHeader  = "X-Amz-Object-Lock-Legal-Hold"
+)
+
 // wantRetained demands that all there is in a store is kept for a period.
 func (at site) wantRetained(t *testing.T, bucket string, mode s3kloset.LockMode, period time.Duration) {
 	t.Helper()
@@ -63,9 +118,9 @@ func (at site) wantRetained(t *testing.T, bucket string, mode s3kloset.LockMode,
 		if err != nil {
 			t.Fatal(err)
 		}
-		until, err := time.Parse(time.RFC3339, header.Get("X-Amz-Object-Lock-Retain-Until-Date"))
+		until, err := time.Parse(time.RFC3339, header.Get(untilHeader))
 		left := time.Until(until)
-		if header.Get("X-Amz-Object-Lock-Mode") != string(mode) || err != nil || left > period || left < period-time.Hour {
+		if header.Get(modeHeader) != string(mode) || err != nil || left > period || left < period-time.Hour {
 			t.Errorf("%s is kept for %v, not %v: %v", key, left, period, header)
 		}
 	}
@@ -93,7 +148,7 @@ func (at site) wantRefused(t *testing.T, bucket string, store *s3kloset.Store, m
 		t.Error(err)
 	}
 	header, err := at.client.Head(t.Context(), bucket, storeFolder+"/locks/"+id.FormatHex())
-	if err != nil || header.Get("X-Amz-Object-Lock-Mode") != "" {
+	if err != nil || header.Get(modeHeader) != "" {
 		t.Errorf("a lock is retained: %v, %v", header, err)
 	}
 	if err := store.Delete(t.Context(), storage.StorageResourceLock, id); err != nil {
