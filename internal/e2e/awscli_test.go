@@ -40,29 +40,17 @@ func (at site) cli(t *testing.T) cli {
 	}}
 }
 
-// run returns what the command prints. On a busy machine an upload in parts has failed with
-// the bare Python error 'ETag': the command line has missed one in an answer, and nobody knows
-// why. It is run again then, for it is not what is tested here.
+// run returns what the command prints.
 func (c cli) run(t *testing.T, args ...string) []byte {
 	t.Helper()
-	out, complaint, err := c.try(t, args...)
-	for again := 0; again < 3 && err != nil && bytes.HasSuffix(bytes.TrimSpace(complaint), []byte(" 'ETag'")); again++ {
-		t.Logf("aws %s: %v\n%s", strings.Join(args, " "), err, complaint)
-		out, complaint, err = c.try(t, args...)
-	}
-	if err != nil {
-		t.Fatalf("aws %s: %v\n%s", strings.Join(args, " "), err, complaint)
-	}
-	return out
-}
-
-func (c cli) try(t *testing.T, args ...string) (printed, complaint []byte, err error) {
 	cmd := exec.CommandContext(t.Context(), c.path, append([]string{"--endpoint-url", c.endpoint}, args...)...)
 	cmd.Env = c.env
-	var out, problems bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &problems
-	err = cmd.Run()
-	return out.Bytes(), problems.Bytes(), err
+	var out, complaint bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaint
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("aws %s: %v\n%s", strings.Join(args, " "), err, complaint.Bytes())
+	}
+	return out.Bytes()
 }
 
 // keys lists a bucket.
@@ -129,8 +117,15 @@ func TestAWSCommandLine(t *testing.T) {
 			original, restored, repoBucket := at.newName(t, "original"), at.newName(t, "restored"), at.newName(t, "repo")
 			folder := website(t)
 			aws.run(t, "s3", "mb", "s3://"+original)
-			aws.run(t, "s3", "cp", "--recursive", "--only-show-errors", folder, "s3://"+original+"/site",
-				"--cache-control", "max-age=60", "--metadata", "owner=web,stage=live")
+			upload := func(args ...string) {
+				aws.run(t, append([]string{"s3", "cp", "--recursive", "--only-show-errors", folder, "s3://" + original + "/site",
+					"--cache-control", "max-age=60", "--metadata", "owner=web,stage=live"}, args...)...)
+			}
+			// The empty file goes by itself: a server that speaks HTTP as Go does answers such a
+			// PUT without 100 Continue, and botocore then takes the status of that answer for the
+			// next one on the same connection, in which it misses all headers, the ETag of a part too.
+			upload("--exclude", "empty")
+			upload("--exclude", "*", "--include", "empty")
 			aws.run(t, "s3api", "put-object", "--bucket", original, "--key", "all/at once",
 				"--body", filepath.Join(folder, "index.html"), "--content-type", "text/html; charset=utf-8",
 				"--content-language", "de", "--content-disposition", "inline", "--content-encoding", "identity",
