@@ -2,7 +2,6 @@ package e2e_test
 
 import (
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 
@@ -10,17 +9,6 @@ import (
 	"github.com/s3kloset/s3kloset/internal/s3test"
 	"github.com/s3kloset/s3kloset/internal/s3test/conformance"
 )
-
-// closedPort is an address where nobody listens.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
 
 // TestPlakarNamesMistakes configures sources, destinations and stores wrongly. Each is
 // named, ends with an error and changes nothing.

@@ -11,6 +11,18 @@ import (
 	"github.com/s3kloset/s3kloset/internal/e2e/server"
 )
 
+// closedPort is an address where nobody listens: one that has just been free. The number
+// may be taken again, but hardly by a server.
+func closedPort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
 // mistake is something wrong with how a server is addressed.
 type mistake struct {
 	name   string
@@ -21,16 +33,6 @@ type mistake struct {
 
 func mistakes(t *testing.T, at site) []mistake {
 	t.Helper()
-	// Nobody listens on a port that has just been free; the number may be taken
-	// again, but hardly by a server.
-	closed, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	nobody := closed.Addr().String()
-	if err := closed.Close(); err != nil {
-		t.Fatal(err)
-	}
 	return []mistake{
 		{
 			name: "wrong secret", want: s3kloset.ErrCredentials,
@@ -41,7 +43,7 @@ func mistakes(t *testing.T, at site) []mistake {
 			opts: []s3kloset.Option{s3kloset.WithCredentials("AKIANOBODYKNOWSTHIS0", at.server.SecretKey, "")},
 		},
 		{name: "no such bucket", want: s3kloset.ErrBucketNotFound, bucket: newName("nowhere")},
-		{name: "nobody there", want: s3kloset.ErrUnreachable, opts: []s3kloset.Option{s3kloset.WithEndpoint("http://" + nobody)}},
+		{name: "nobody there", want: s3kloset.ErrUnreachable, opts: []s3kloset.Option{s3kloset.WithEndpoint("http://" + closedPort(t))}},
 	}
 }
 
