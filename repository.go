@@ -72,6 +72,7 @@ type repositoryConfig struct {
 	compression string
 	cache       string
 	packs       string
+	packfile    uint64 // bytes after which a packfile is full; 0 is the engine's default
 	concurrency int
 	logger      *slog.Logger
 }
@@ -288,6 +289,9 @@ var newChunking = chunking.NewDefaultConfiguration
 func newConfiguration(c *repositoryConfig) (config, key []byte, err error) {
 	cfg := storage.NewConfiguration()
 	cfg.Chunking = *newChunking()
+	if c.packfile > 0 {
+		cfg.Packfile.MaxSize = c.packfile
+	}
 	switch c.compression {
 	case "":
 	case "none":

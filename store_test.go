@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -299,15 +300,20 @@ func TestStoreRangesComeTogether(t *testing.T) {
 	}
 }
 
+// withPackfileSize makes packfiles that are full sooner.
+func withPackfileSize(bytes uint64) RepositoryOption {
+	return func(c *repositoryConfig) error { c.packfile = bytes; return nil }
+}
+
 func TestStoreColdStory(t *testing.T) {
 	quiet(t)
 	v := newVault(t)
 	// The engine calls a packfile hot when one blob in it is, and puts the
 	// listings of folders into the last packfile of each worker: only those
 	// that were full before are cold.
-	v.fill(80, 1<<20)
+	v.fill(30, 1<<20)
 	cold := v.store(WithStorageClass("GLACIER"), withThawPoll(time.Millisecond))
-	repo := createPlain(t, cold, WithEngineConcurrency(1))
+	repo := createPlain(t, cold, WithEngineConcurrency(1), withPackfileSize(8<<20))
 	_, err := repo.Backup(t.Context(), v.source())
 	if err != nil {
 		t.Fatal(err)
@@ -327,9 +333,12 @@ func TestStoreColdStory(t *testing.T) {
 	}
 	v.data.Put("new", []byte("one more"), s3test.Properties{})
 	second, err := repo.Backup(t.Context(), v.source())
-	if err != nil || second.Unchanged != 80 || second.Stored != 1 {
+	if err != nil || second.Unchanged != 30 || second.Stored != 1 {
 		t.Fatalf("second backup: %+v, %v", second.Counts, err)
 	}
+
+	// What another snapshot alone needs is nobody's business.
+	foreign := v.addForeign(repo)
 
 	target, _ := v.target("early")
 	_, err = repo.Restore(t.Context(), second.Snapshot.ID, target)
@@ -342,8 +351,17 @@ func TestStoreColdStory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plan.Archived != classes["packfiles GLACIER"] || plan.Requested != 0 || plan.Bytes == 0 || plan.Expected != 12*time.Hour {
-		t.Errorf("plan is %+v", plan)
+	var bytes int64
+	for key := range v.frozen() {
+		if o, _ := v.vault.Get(key); !foreign[key] {
+			bytes += int64(len(o.Body))
+		}
+	}
+	if plan.Archived != classes["packfiles GLACIER"] || plan.Requested != 0 || plan.Bytes != bytes || plan.Expected != 12*time.Hour {
+		t.Errorf("plan is %+v, of %d bytes", plan, bytes)
+	}
+	if _, err := repo.Thaw(t.Context(), second.Snapshot.ID, "Overnight", 2); !errors.Is(err, ErrInvalidOption) {
+		t.Errorf("an unknown tier: %v", err)
 	}
 	if n := v.server.Count("RestoreObject"); n != 0 {
 		t.Errorf("a dry run asked for %d restores", n)
@@ -356,9 +374,9 @@ func TestStoreColdStory(t *testing.T) {
 	t.Logf("thaw: %+v", *asked)
 	// The copies are there at one of the looks that the wait takes.
 	v.server.Faults().Add(s3test.Fault{Op: "HeadObject", Bucket: "vault", Nth: 2*asked.Packfiles + 5, Action: s3test.RunFirst(func() {
-		for _, o := range v.vault.Dump() {
-			if o.StorageClass == "GLACIER" {
-				v.vault.FinishRestore(o.Key)
+		for key := range v.frozen() {
+			if !foreign[key] {
+				v.vault.FinishRestore(key)
 			}
 		}
 	})})
@@ -377,6 +395,68 @@ func TestStoreColdStory(t *testing.T) {
 		t.Fatal(err)
 	}
 	sameObjects(t, v.data.Dump(), bucket.Dump())
+	if n := v.server.Count("RestoreObject"); n != asked.Requested {
+		t.Errorf("%d restores were asked for, want %d", n, asked.Requested)
+	}
+}
+
+// addForeign makes a snapshot of another bucket, and returns its frozen packfiles.
+func (v *vault) addForeign(repo *Repository) map[string]bool {
+	v.Helper()
+	known := v.frozen()
+	data := v.server.CreateBucket("foreign")
+	const n = 20
+	random := newPackfileServer(n << 20).data
+	for i := range n {
+		body := slices.Clone(random[i<<20 : (i+1)<<20])
+		slices.Reverse(body) // to be others than those of fill
+		data.Put(fmt.Sprintf("file%04d", i), body, s3test.Properties{})
+	}
+	if _, err := repo.Backup(v.Context(), handle(v, v.server, "s3://foreign").Source()); err != nil {
+		v.Fatal(err)
+	}
+	foreign := v.frozen()
+	for key := range known {
+		delete(foreign, key)
+	}
+	if len(foreign) == 0 {
+		v.Fatal("the other snapshot has no packfile of its own that is frozen")
+	}
+	return foreign
+}
+
+// frozen are the keys of the packfiles in the archive.
+func (v *vault) frozen() map[string]bool {
+	keys := make(map[string]bool)
+	for _, o := range v.vault.Dump() {
+		if o.StorageClass == "GLACIER" {
+			keys[o.Key] = true
+		}
+	}
+	return keys
+}
+
+// TestThawTiers: what the class of a packfile does not have cannot be asked for.
+func TestThawTiers(t *testing.T) {
+	quiet(t)
+	v := newVault(t)
+	v.fill(24, 1<<20)
+	repo := createPlain(t, v.store(WithStorageClass("DEEP_ARCHIVE")), WithEngineConcurrency(1), withPackfileSize(8<<20))
+	if _, err := repo.Backup(t.Context(), v.source()); err != nil {
+		t.Fatal(err)
+	}
+	for _, options := range [][]ThawOption{{WithDryRun()}, nil} {
+		if report, err := repo.Thaw(t.Context(), "", TierExpedited, 1, options...); !errors.Is(err, ErrInvalidOption) {
+			t.Errorf("%+v, %v, want ErrInvalidOption", report, err)
+		}
+	}
+	if n := v.server.Count("RestoreObject"); n != 0 {
+		t.Errorf("%d restores were asked for", n)
+	}
+	report, err := repo.Thaw(t.Context(), "", TierBulk, 1)
+	if err != nil || report.Requested == 0 || report.Expected != 48*time.Hour {
+		t.Errorf("bulk: %+v, %v", report, err)
+	}
 }
 
 func TestStoreFrozenNames(t *testing.T) {

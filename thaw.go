@@ -47,7 +47,8 @@ var retrievals = map[string]map[ArchiveTier]time.Duration{
 // Thaw asks S3 to make exactly those packfiles readable, for a number of days,
 // that a snapshot needs and that lie in an archive class; Restore then works.
 // The snapshot is named as in Restore. The repository must be in a *Store;
-// elsewhere the error is errors.ErrUnsupported.
+// elsewhere the error is errors.ErrUnsupported. A tier that the class of a packfile
+// does not have is ErrInvalidOption.
 //
 // Asking again is harmless: what is under way, or there, is not paid twice.
 func (r *Repository) Thaw(ctx context.Context, snapshot string, tier ArchiveTier, days int, opts ...ThawOption) (*ThawReport, error) {
@@ -101,6 +102,9 @@ func (t *thaw) run(ctx context.Context, packfiles []objects.MAC) error {
 		state := a.Archive()
 		if state == bucket.Readable || state == bucket.Thawed {
 			return nil
+		}
+		if times, known := retrievals[a.StorageClass]; known && times[t.policy.tier] == 0 {
+			return invalid("thaw", "class %s has no tier %s", a.StorageClass, t.policy.tier)
 		}
 		ask := state == bucket.Archived && !t.dry
 		if ask {
