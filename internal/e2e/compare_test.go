@@ -23,10 +23,6 @@ var volatile = []string{
 	"X-Ratelimit-Limit", "X-Ratelimit-Remaining", // MinIO's
 }
 
-// relabelled are the headers that an upload in other parts gives other values, beside the
-// checksums.
-var relabelled = []string{"Etag", "X-Amz-Mp-Parts-Count"}
-
 const checksumPrefix = "X-Amz-Checksum-"
 
 // forgetful are servers that keep a checksum only of clients which name the algorithm in a
@@ -62,15 +58,6 @@ func (at site) look(ctx context.Context, bucket, key string) (object, error) {
 	return object{header, answer.Body, tags}, nil
 }
 
-// partSize is the size of a body up to which a restore sends it with one request.
-const partSize = 8 * mib
-
-// cutAnew tells whether the object was put with one request, and is too large for a restore
-// to do the same. One that came in parts is restored in the same parts.
-func (o object) cutAnew() bool {
-	return !strings.Contains(o.header.Get("Etag"), "-") && len(o.body) > partSize
-}
-
 // unlike tells how a restored object differs from the original.
 func (o object) unlike(original object) error {
 	var errs []error
@@ -94,12 +81,8 @@ func (o object) unlike(original object) error {
 // them. Checksums that the original does not have are a gift.
 func (o object) comparable(original object) http.Header {
 	h := o.header.Clone()
-	relaxed := original.cutAnew()
 	for name := range o.header {
-		switch {
-		case relaxed && (slices.Contains(relabelled, name) || strings.HasPrefix(name, checksumPrefix)):
-			h.Del(name)
-		case strings.HasPrefix(name, checksumPrefix) && original.header.Get(name) == "":
+		if strings.HasPrefix(name, checksumPrefix) && original.header.Get(name) == "" {
 			h.Del(name)
 		}
 	}
