@@ -63,14 +63,14 @@ type nemesis struct {
 
 	mu      sync.Mutex
 	history map[string][]edition // all states that a key was ever in, oldest first
-	touched map[string]bool      // since the run began
+	deleted map[string]bool      // at any time since the run began
 	count   int                  // of editions
 	changes int
 }
 
 func newNemesis(t *testing.T, seed uint64) *nemesis {
 	n := &nemesis{
-		world: newWorld(t), random: rand.New(rand.NewPCG(seed, 0)), history: make(map[string][]edition), touched: make(map[string]bool),
+		world: newWorld(t), random: rand.New(rand.NewPCG(seed, 0)), history: make(map[string][]edition), deleted: make(map[string]bool),
 		// The ETag is the only proof of an object without a checksum.
 		opts: []Option{WithVerifyMD5(true), WithIdleTimeout(time.Second), WithRetries(4), withRangeSize(nemesisRange)},
 	}
@@ -101,7 +101,6 @@ func (n *nemesis) put(key string) {
 	at := time.Now().Add(-time.Duration(1+n.random.IntN(3)) * time.Hour).Truncate(time.Hour)
 	e.put(n.data, key, at)
 	n.history[key] = append(n.history[key], e)
-	n.touched[key] = true
 }
 
 // nemesisRange is what is read with one request. It is more than is fetched whole.
@@ -117,9 +116,10 @@ func (n *nemesis) change() {
 	switch n.random.IntN(6) {
 	case 0:
 		n.data.Delete(key)
-		n.touched[key] = true
+		n.deleted[key] = true
 	case 1:
 		n.data.Delete(key)
+		n.deleted[key] = true
 		n.put(key)
 	case 2:
 		n.put(fmt.Sprintf("new/%d", n.count))
@@ -129,7 +129,6 @@ func (n *nemesis) change() {
 		last.tags = n.count
 		n.data.SetTags(key, last.properties().Tags)
 		n.history[key] = append(n.history[key], last)
-		n.touched[key] = true
 	default:
 		n.put(key)
 	}
@@ -224,7 +223,7 @@ func (n *nemesis) disturb(operations ...string) {
 func (n *nemesis) backup() {
 	n.Helper()
 	before := n.data.Dump()
-	clear(n.touched)
+	clear(n.deleted)
 	fired := n.curse("data", "ListObjectsV2", "GetObject", "HeadObject", "GetObjectTagging")
 	n.disturb("ListObjectsV2", "GetObject", "HeadObject", "GetObjectTagging")
 	report, err := n.repo.Backup(n.Context(), n.at("s3://data", n.opts...).Source())
@@ -267,7 +266,7 @@ func (n *nemesis) judge(report *BackupReport, err error, before []s3test.Object)
 		}
 	}
 	for _, was := range before {
-		if _, there := restored.Get(was.Key); !there && !n.touched[was.Key] && !failed[was.Key] {
+		if _, there := restored.Get(was.Key); !there && !n.deleted[was.Key] && !failed[was.Key] {
 			n.Errorf("%q is lost, error %v, counts %+v", was.Key, err, report.Counts)
 		}
 	}

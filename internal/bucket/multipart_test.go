@@ -189,14 +189,19 @@ func TestMultipartFails(t *testing.T) {
 	for op, call := range map[string]string{
 		"CreateMultipartUpload": "create upload", "UploadPart": "put part", "CompleteMultipartUpload": "complete upload",
 	} {
-		t.Run(op, func(t *testing.T) {
-			play(t, Config{}, func(t *testing.T, s *stage) {
-				s.fault(s3test.Fault{Op: op, Times: s3test.Always, Action: s3test.Status(403, "AccessDenied")})
-				_, err := s.inParts(t.Context(), bytesOf(950, 36), Write{})
-				wantError(t, err, ErrAccessDenied, call, "k")
-				s.wantNothing()
-			}, smallParts)
-		})
+		for status, code := range map[int]string{403: "AccessDenied", 500: "InternalError"} {
+			t.Run(fmt.Sprintf("%s/%d", op, status), func(t *testing.T) {
+				play(t, Config{}, func(t *testing.T, s *stage) {
+					s.fault(s3test.Fault{Op: op, Times: s3test.Always, Action: s3test.Status(status, code)})
+					_, err := s.inParts(t.Context(), bytesOf(950, 36), Write{})
+					var failed *OpError
+					if !errors.As(err, &failed) || failed.Status != status || failed.Op != call || failed.Key != "k" {
+						t.Errorf("error is %v", err)
+					}
+					s.wantNothing()
+				}, smallParts)
+			})
+		}
 	}
 }
 
