@@ -133,11 +133,13 @@ func checkHeader(name string, values []string) error {
 	return nil
 }
 
-// operations that name, read or write the body or headers of one object, and
-// so need the customer's key when there is one.
+// keyedOperations read or write the body or headers of one object, and so need the
+// customer's key when there is one. To complete an upload needs it where the
+// parts have checksums, and always on MinIO and minis3.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_CompleteMultipartUpload.html
 var keyedOperations = map[string]bool{
 	"GetObject": true, "HeadObject": true, "PutObject": true,
-	"CreateMultipartUpload": true, "UploadPart": true,
+	"CreateMultipartUpload": true, "UploadPart": true, "CompleteMultipartUpload": true,
 }
 
 // standingHeaders adds what every request of this client carries.

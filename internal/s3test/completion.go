@@ -79,6 +79,9 @@ func (x *exchange) complete(wanted completion, whole checksum, condition writeCo
 	if err := x.checkUploadType(u); err != nil {
 		return nil, err
 	}
+	if err := x.checkUploadKey(u); err != nil {
+		return nil, err
+	}
 	chosen, err := u.choose(parts, wanted, x.server.settings.minPartSize)
 	if err != nil {
 		return nil, err
@@ -121,6 +124,14 @@ func (x *exchange) checkUploadType(u *upload) error {
 		return failuref("InvalidRequest", "The upload was created using the %s checksum mode. The complete request must use the same checksum mode.", u.kind)
 	}
 	return nil
+}
+
+// checkUploadKey demands the key of SSE-C again, as AWS does for parts with checksums, and MinIO for all.
+func (x *exchange) checkUploadKey(u *upload) error {
+	if u.properties.CustomerKeyMD5 == "" {
+		return nil
+	}
+	return x.checkCustomerKey(u.properties)
 }
 
 func (x *exchange) assemble(u *upload, parts []*part, whole checksum) (*version, error) {

@@ -53,6 +53,17 @@ func TestCustomerKeys(t *testing.T) {
 	c.put(at("bad"), "body", customerKey("a"), with("X-Amz-Server-Side-Encryption", "AES256")).is(400, "InvalidArgument")
 }
 
+func TestCustomerKeyOfUploads(t *testing.T) {
+	_, _, c := started(t, s3test.WithSSECOverHTTP())
+	u := c.create(customerKey("a"))
+	c.put(u.partTarget(1), "body").is(400, "InvalidRequest")
+	u.upload(1, "body", customerKey("a"))
+	u.complete().is(400, "InvalidRequest")
+	u.complete(customerKey("b")).is(403, "AccessDenied")
+	u.complete(customerKey("a")).ok()
+	c.get(at("k"), customerKey("a")).ok().holds("body")
+}
+
 func TestManagedEncryptionIsEchoed(t *testing.T) {
 	_, b, c := started(t)
 	c.put(at("k"), "body", with("X-Amz-Server-Side-Encryption", "aws:kms"), with("X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", "key"),
