@@ -35,11 +35,10 @@ var cargo = []exhibit{
 }
 
 func embark(t *testing.T, s *server.Server) *voyage {
-	proxy := s3test.StartProxy(t, s.Endpoint)
-	shore, through := newSite(t, s), *s
-	through.Endpoint = proxy.URL()
+	shore := newSite(t, s)
+	sea, proxy := shore.behindProxy(t)
 	v := &voyage{
-		shore, site{&through, shore.client}, proxy,
+		shore, sea, proxy,
 		shore.newName(t, "original"), shore.newName(t, "repo"), shore.newName(t, "restored"),
 	}
 	shore.fill(t, v.original, cargo)

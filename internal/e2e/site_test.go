@@ -14,6 +14,7 @@ import (
 	"github.com/s3kloset/s3kloset"
 	"github.com/s3kloset/s3kloset/internal/e2e/raw"
 	"github.com/s3kloset/s3kloset/internal/e2e/server"
+	"github.com/s3kloset/s3kloset/internal/s3test"
 )
 
 // site is a server, and the client that sees it as it is.
@@ -23,6 +24,16 @@ type site struct {
 }
 
 func newSite(t *testing.T, s *server.Server) site { return site{s, s.Raw(t)} }
+
+// behindProxy is the site as it is seen through a proxy, which counts requests and has faults
+// where the server is not ours. The raw client goes past it.
+func (at site) behindProxy(t *testing.T) (site, *s3test.Proxy) {
+	t.Helper()
+	proxy := s3test.StartProxy(t, at.server.Endpoint)
+	through := *at.server
+	through.Endpoint = proxy.URL()
+	return site{&through, at.client}, proxy
+}
 
 // newName makes the name of a bucket that no other test has.
 func newName(kind string) string { return kind + "-" + strings.ToLower(rand.Text()[:10]) }
