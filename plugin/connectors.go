@@ -122,6 +122,20 @@ func newStore(config map[string]string) (*store, error) {
 	return &store{Store: s.bucket.Store(), settings: s}, nil
 }
 
+// Open returns the configuration of the repository, and fails where its states
+// cannot be listed. plakar lists them next, exits with 0 when that fails, and has
+// not run its command then; an error here it reports by its exit status.
+func (s *store) Open(ctx context.Context) ([]byte, error) {
+	config, err := s.Store.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.List(ctx, storage.StorageResourceState); err != nil {
+		return nil, err
+	}
+	return config, nil
+}
+
 // Close ends the use of the bucket.
 func (s *store) Close(ctx context.Context) error { return closing(s.bucket, s.Store.Close(ctx)) }
 

@@ -267,3 +267,25 @@ func TestStoreKeepsARepository(t *testing.T) {
 		t.Errorf("create again: %v", err)
 	}
 }
+
+// TestOpenWithoutStates refuses a repository whose states cannot be listed: plakar
+// would exit with 0 later.
+func TestOpenWithoutStates(t *testing.T) {
+	s := newSite(t)
+	store, err := newStore(s.with("retries", "0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer store.Close(t.Context())
+	if err := store.Create(t.Context(), []byte("config")); err != nil {
+		t.Fatal(err)
+	}
+	if config, err := store.Open(t.Context()); err != nil || string(config) != "config" {
+		t.Errorf("open: %q, %v", config, err)
+	}
+	s.Faults().Add(s3test.Fault{Op: "ListObjectsV2", Action: s3test.Status(403, "AccessDenied")})
+	if _, err := store.Open(t.Context()); !errors.Is(err, s3kloset.ErrAccessDenied) {
+		t.Errorf("open without states: %v", err)
+	}
+	s.Faults().VerifyAll(t)
+}

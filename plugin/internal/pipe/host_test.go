@@ -90,6 +90,13 @@ func hostExporter(t *testing.T, exp exporter.Exporter) exporter.Exporter {
 
 func hostStore(t *testing.T, store storage.Store) storage.Store {
 	t.Helper()
+	_, theirs := hostOf(t, store)
+	return theirs
+}
+
+// hostOf is a host, and its store.
+func hostOf(t *testing.T, store storage.Store) (*host, storage.Store) {
+	t.Helper()
 	h := connect(t, Connectors{Store: func(context.Context, string, map[string]string) (storage.Store, error) {
 		return store, nil
 	}})
@@ -97,5 +104,5 @@ func hostStore(t *testing.T, store storage.Store) storage.Store {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return theirs
+	return h, theirs
 }

@@ -14,6 +14,7 @@
 //   - The end of a body and a reader that fails with io.ErrUnexpectedEOF are
 //     told apart, and no chunk is empty.
 //   - A store's error in the middle of a Put reaches the user with its text.
+//   - The locks of a host go with it.
 //   - A list that does not fit into the host's largest message is an error that
 //     says so.
 //   - Buffers are used again, and an operation that the host has given up is
@@ -54,10 +55,12 @@ func Serve(l net.Listener, c Connectors) error {
 	server := grpc.NewServer(grpc.WaitForHandlers(true))
 	gimporter.RegisterImporterServer(server, &importServer{build: c.Importer, running: &running})
 	gexporter.RegisterExporterServer(server, &exportServer{build: c.Exporter, running: &running})
-	gstorage.RegisterStoreServer(server, &storeServer{build: c.Store})
+	store := &storeServer{build: c.Store}
+	gstorage.RegisterStoreServer(server, store)
 	err := server.Serve(l)
 	server.Stop()
 	running.Wait()
+	store.abandon()
 	if errors.Is(err, io.EOF) {
 		return nil
 	}

@@ -32,6 +32,7 @@ type storeServer struct {
 	gstorage.UnimplementedStoreServer
 	build   storage.StoreFn
 	session session[storage.Store]
+	held    heldLocks
 }
 
 // Init makes the store.
@@ -130,8 +131,12 @@ func (s *storeServer) Put(stream grpc.ClientStreamingServer[gstorage.PutRequest,
 	if err != nil {
 		return asStatus(ctx, err)
 	}
+	resource := storage.StorageResource(head.GetType())
+	if resource == storage.StorageResourceLock {
+		s.held.add(id) // also one whose Put fails: it may be there
+	}
 	blob := &blob{stream: stream, rest: head.GetChunk()}
-	written, err := store.Put(ctx, storage.StorageResource(head.GetType()), id, blob)
+	written, err := store.Put(ctx, resource, id, blob)
 	if err != nil {
 		// A host that is stopped while it sends gives its user "EOF", and not
 		// the error, which it reads only after its last byte.
@@ -193,19 +198,33 @@ func (s *storeServer) Delete(ctx context.Context, req *gstorage.DeleteRequest) (
 		return nil, asStatus(ctx, err)
 	}
 	id, err := macOf(req.GetMac())
-	if err == nil {
-		err = store.Delete(ctx, storage.StorageResource(req.GetType()), id)
+	if err != nil {
+		return nil, asStatus(ctx, err)
+	}
+	resource := storage.StorageResource(req.GetType())
+	err = store.Delete(ctx, resource, id)
+	if err == nil && resource == storage.StorageResourceLock {
+		s.held.remove(id)
 	}
 	return &gstorage.DeleteResponse{}, asStatus(ctx, err)
 }
 
-// Close ends the use of the store.
+// Close ends the use of the store. plakar removes its lock beside that, and exits
+// without waiting for it: who comes next would find it for ten minutes.
 func (s *storeServer) Close(ctx context.Context, _ *gstorage.CloseRequest) (*gstorage.CloseResponse, error) {
 	store, err := s.session.get("close")
 	if err == nil {
-		err = store.Close(ctx)
+		err = errors.Join(s.held.release(ctx, store), store.Close(ctx))
 	}
 	return &gstorage.CloseResponse{}, asStatus(ctx, err)
+}
+
+// abandon removes the locks of a host that has gone without Close. There is nobody
+// to tell an error: such a lock goes when it is ten minutes old.
+func (s *storeServer) abandon() {
+	if store, err := s.session.get("abandon"); err == nil {
+		_ = s.held.release(context.Background(), store)
+	}
 }
 
 // macOf checks the length of an identifier.

@@ -23,6 +23,8 @@ type fakeStore struct {
 	get  func() io.ReadCloser
 	list int
 
+	delete func() error
+
 	mu    sync.Mutex
 	blobs map[objects.MAC][]byte
 }
@@ -76,6 +78,9 @@ func (f *fakeStore) Get(_ context.Context, _ storage.StorageResource, id objects
 }
 
 func (f *fakeStore) Delete(_ context.Context, _ storage.StorageResource, id objects.MAC) error {
+	if f.delete != nil {
+		return f.delete()
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.blobs, id)
@@ -186,5 +191,57 @@ func TestCutBlobIsNoBlob(t *testing.T) {
 	}
 	if b, err := io.ReadAll(rd); err == nil {
 		t.Errorf("%q passes for the whole blob", b)
+	}
+}
+
+// TestLocksGoWithTheHost leaves without deleting a lock: after Close, as plakar does,
+// which does not wait for its deletion, and without a word, as when it is killed.
+func TestLocksGoWithTheHost(t *testing.T) {
+	lock, held := storage.StorageResourceLock, objects.MAC{2}
+	for name, leave := range map[string]func(*testing.T, *host, storage.Store){
+		"close": func(t *testing.T, _ *host, s storage.Store) {
+			if err := s.Close(t.Context()); err != nil {
+				t.Errorf("close: %v", err)
+			}
+		},
+		"death": func(t *testing.T, h *host, _ storage.Store) { h.leave(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := &fakeStore{}
+			h, s := hostOf(t, f)
+			kept := objects.MAC{3} // of somebody else
+			if _, err := f.Put(t.Context(), lock, kept, strings.NewReader("lock")); err != nil {
+				t.Fatal(err)
+			}
+			for _, id := range []objects.MAC{{1}, held} {
+				if _, err := s.Put(t.Context(), lock, id, strings.NewReader("lock")); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := s.Put(t.Context(), packfile, objects.MAC{4}, strings.NewReader("packfile")); err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Delete(t.Context(), lock, objects.MAC{1}); err != nil {
+				t.Fatal(err)
+			}
+			leave(t, h, s)
+			f.mu.Lock()
+			defer f.mu.Unlock()
+			if _, left := f.blobs[held]; left || len(f.blobs) != 2 || f.blobs[kept] == nil {
+				t.Errorf("left are %v, not a lock of somebody else and a packfile", f.blobs)
+			}
+		})
+	}
+}
+
+// TestLockThatStays is an error of Close.
+func TestLockThatStays(t *testing.T) {
+	f := &fakeStore{delete: func() error { return errors.New("not allowed") }}
+	s := hostStore(t, f)
+	if _, err := s.Put(t.Context(), storage.StorageResourceLock, objects.MAC{1}, strings.NewReader("lock")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(t.Context()); err == nil || !strings.Contains(err.Error(), "not allowed") {
+		t.Errorf("close: %v", err)
 	}
 }
