@@ -11,6 +11,7 @@ import (
 	"github.com/PlakarKorp/kloset/connectors/exporter"
 	"github.com/PlakarKorp/kloset/connectors/importer"
 	"github.com/PlakarKorp/kloset/connectors/storage"
+	"github.com/PlakarKorp/kloset/objects"
 	"github.com/s3kloset/s3kloset"
 	"github.com/s3kloset/s3kloset/plugin/internal/pipe"
 )
@@ -134,6 +135,17 @@ func (s *store) Open(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	return config, nil
+}
+
+// Put stores a blob. plakar keeps a state as if it were stored, on this machine,
+// also when it is not, and does not store again what the state names: its user must
+// know, for the next backup succeeds, and no other machine can read it.
+func (s *store) Put(ctx context.Context, resource storage.StorageResource, id objects.MAC, body io.Reader) (int64, error) {
+	n, err := s.Store.Put(ctx, resource, id, body)
+	if err != nil && resource == storage.StorageResourceState {
+		err = fmt.Errorf("%w; plakar goes on as if it were stored: remove the cache of plakar (~/.cache/plakar) before the next backup", err)
+	}
+	return n, err
 }
 
 // Close ends the use of the bucket.
