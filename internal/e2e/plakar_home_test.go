@@ -30,6 +30,8 @@ type home struct {
 	dir string
 	env []string
 	exe string
+
+	helper *helper
 }
 
 // newHome installs the package the way that the README tells.
@@ -84,8 +86,28 @@ func built(t *testing.T, pattern string) string {
 	return path
 }
 
-// serveState runs the helper of plakar that keeps the state of repositories. plakar starts
-// it by itself where it is missing, as a daemon that nobody could wait for.
+// helper is the process of plakar that keeps the state of repositories.
+type helper struct {
+	process *os.Process
+	ended   chan struct{}
+}
+
+// stop ends the helper, if it has not ended yet.
+func (p *helper) stop(t *testing.T) {
+	t.Helper()
+	if err := p.process.Signal(os.Interrupt); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		t.Error(err)
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(plakarPatience):
+		t.Error("the helper of plakar does not end", p.process.Kill())
+		<-p.ended
+	}
+}
+
+// serveState runs the helper. plakar starts it by itself where it is missing, as a daemon
+// that nobody could wait for.
 func (h *home) serveState() {
 	h.t.Helper()
 	cmd := h.command("cached", "-foreground", "-teardown", "1h")
@@ -94,22 +116,13 @@ func (h *home) serveState() {
 	if err := cmd.Start(); err != nil {
 		h.t.Fatal(err)
 	}
-	ended := make(chan struct{})
+	running := &helper{cmd.Process, make(chan struct{})}
+	h.helper = running
 	go func() {
-		defer close(ended)
+		defer close(running.ended)
 		_ = cmd.Wait() // that it was interrupted
 	}()
-	h.t.Cleanup(func() {
-		if err := cmd.Process.Signal(os.Interrupt); err != nil {
-			h.t.Error(err)
-		}
-		select {
-		case <-ended:
-		case <-time.After(plakarPatience):
-			h.t.Error("the helper of plakar does not end", cmd.Process.Kill())
-			<-ended
-		}
-	})
+	h.t.Cleanup(func() { running.stop(h.t) })
 	socket := filepath.Join(h.dir, ".cache", "plakar", "cached.sock")
 	for {
 		conn, err := net.Dial("unix", socket)
@@ -118,13 +131,25 @@ func (h *home) serveState() {
 			return
 		}
 		select {
-		case <-ended:
+		case <-running.ended:
 			h.t.Fatalf("the helper of plakar ended: %s", out.String())
 		case <-h.t.Context().Done():
 			h.t.Fatal(err)
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// forget removes the cache of plakar. Its helper, which would go by itself after seconds,
+// must not hold it.
+func (h *home) forget() {
+	h.t.Helper()
+	h.helper.stop(h.t)
+	if err := os.RemoveAll(filepath.Join(h.dir, ".cache", "plakar")); err != nil {
+		h.t.Fatal(err)
+	}
+	h.must("-disable-security-check") // which is said there
+	h.serveState()
 }
 
 // command is plakar as the owner of the home would run it. Like a shell, it gives each

@@ -362,6 +362,18 @@ func (r *Repository) Delete(ctx context.Context, id objects.MAC) error {
 	return r.with(ctx, func(repo *repository.Repository) error { return repo.DeleteSnapshot(id) })
 }
 
+// PutLock puts a lock, such as an old one that nobody keeps alive.
+func (r *Repository) PutLock(ctx context.Context, id objects.MAC, lock *repository.Lock) error {
+	var buffer bytes.Buffer
+	if err := lock.SerializeToStream(&buffer); err != nil {
+		return err
+	}
+	return r.with(ctx, func(repo *repository.Repository) error {
+		_, err := repo.PutLock(id, &buffer)
+		return err
+	})
+}
+
 // lockWatch is the store that the engine is given: it tells when a lock has been
 // deleted, which the engine does not.
 type lockWatch struct {
