@@ -1,9 +1,6 @@
 package e2e_test
 
 import (
-	"context"
-	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/s3kloset/s3kloset/internal/e2e/server"
@@ -70,51 +67,26 @@ func TestPlakarBacksUpUnderFaults(t *testing.T) {
 // hinder the next backup.
 func TestPlakarInterrupted(t *testing.T) {
 	t.Parallel()
-	at := newSite(t, server.Start(t, conformance.S3Test))
-	original, repo := at.newName(t, "original"), at.newName(t, "repo")
-	at.fill(t, original, cargo)
-	h := newHome(t)
-	h.add("source", "src", hostFirst(at.server, original))
-	h.add("store", "store", hostFirst(at.server, repo), []string{"create_bucket=true"})
-	h.must("at", "@store", "create", "-plaintext")
+	eachForPlakar(t, func(t *testing.T, shore site) {
+		at, proxy := shore.behindProxy(t)
+		original, repo := at.newName(t, "original"), at.newName(t, "repo")
+		at.fill(t, original, cargo)
+		h := newHome(t)
+		h.add("source", "src", hostFirst(at.server, original))
+		h.add("store", "store", hostFirst(at.server, repo), []string{"create_bucket=true"})
+		h.must("at", "@store", "create", "-plaintext")
 
-	reading := make(chan struct{}, 1)
-	faults := at.server.Fake.Faults()
-	faults.Add(s3test.Fault{Op: "GetObject", Bucket: original, Key: "large", Times: s3test.Always, Action: s3test.Chain(
-		s3test.RunFirst(func() {
-			select {
-			case reading <- struct{}{}:
-			default:
-			}
-		}),
-		s3test.StallAfter(mib/2),
-	)})
-	ctx, cancel := context.WithTimeout(t.Context(), plakarPatience)
-	defer cancel()
-	cmd := h.command("at", "@store", "backup", "@src")
-	got := h.wait(ctx, cmd, func() {
-		select {
-		case <-reading:
-		case <-ctx.Done():
+		h.interrupt(proxy.Faults(), s3test.Fault{Op: "GetObject", Bucket: original, Key: "large", Action: s3test.StallAfter(mib / 2)},
+			"at", "@store", "backup", "@src")
+		if ids := h.snapshots("at", "@store"); len(ids) != 0 {
+			t.Errorf("there are snapshots: %q", ids)
 		}
-		// A terminal interrupts the whole group: plakar, and the plugin itself.
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGINT)
-	})
-	if got.status == 0 {
-		t.Errorf("an interrupted backup succeeds: %v", got)
-	}
-	if text := got.stdout + got.stderr; strings.Contains(text, "panic") || strings.Contains(text, "goroutine ") {
-		t.Errorf("it crashed: %v", got)
-	}
-	faults.Clear()
-	if ids := h.snapshots("at", "@store"); len(ids) != 0 {
-		t.Errorf("there are snapshots: %q", ids)
-	}
 
-	h.must("at", "@store", "backup", "@src")
-	h.must("at", "@store", "check")
-	restored := at.newName(t, "restored")
-	h.add("destination", "dst", hostFirst(at.server, restored), []string{"create_bucket=true"})
-	h.must("at", "@store", "restore", "-to", "@dst", h.newest("at", "@store"))
-	at.compare(t, restored, original, keysOf(cargo))
+		h.must("at", "@store", "backup", "@src")
+		h.must("at", "@store", "check")
+		restored := at.newName(t, "restored")
+		h.add("destination", "dst", hostFirst(at.server, restored), []string{"create_bucket=true"})
+		h.must("at", "@store", "restore", "-to", "@dst", h.newest("at", "@store"))
+		at.compare(t, restored, original, keysOf(cargo))
+	})
 }

@@ -1,10 +1,16 @@
 package e2e_test
 
 import (
+	"encoding/hex"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/PlakarKorp/kloset/objects"
+	"github.com/PlakarKorp/kloset/repository"
+	"github.com/s3kloset/s3kloset/internal/klosettest"
+	"github.com/s3kloset/s3kloset/internal/s3test"
 )
 
 // TestPlakarMaintenance removes a snapshot and the packfiles that only it needed, in
@@ -42,8 +48,8 @@ func TestPlakarMaintenance(t *testing.T) {
 
 				// The first run marks what nobody needs, the second removes it.
 				s.home.env = append(s.home.env, "PLAKAR_GRACEPERIOD=0s")
-				s.maintain(repo, store...)
-				s.maintain(repo, store...)
+				s.home.must("at", "@store", "maintenance")
+				s.home.must("at", "@store", "maintenance")
 				after := at.packfiles(t, repo)
 				if len(after) >= len(before) || len(after) == 0 {
 					t.Errorf("packfiles before maintenance: %q, after it: %q", before, after)
@@ -53,11 +59,73 @@ func TestPlakarMaintenance(t *testing.T) {
 				}
 				s.home.must("at", "@store", "check")
 				s.restore(s.home.newest(store...), store...)
-				s.unlock(repo)
 				s.home.must("at", "@store", "backup", "@src")
+				at.wantNoLocks(t, repo)
 			})
 		}
 	})
+}
+
+// TestPlakarInterruptedLocks interrupts a backup and a maintenance with Ctrl-C: plakar kills
+// the plugin then, and its lock stays. Others are refused until it is ten minutes old, or
+// until somebody who knows that nothing runs says so.
+func TestPlakarInterruptedLocks(t *testing.T) {
+	t.Parallel()
+	c := newCell(t)
+	backup, maintenance := []string{"at", "@store", "backup", "@src"}, []string{"at", "@store", "maintenance"}
+	for _, test := range []struct {
+		interrupted []string
+		fault       s3test.Fault
+		hindered    []string
+		refusal     string
+	}{
+		{backup, s3test.Fault{Op: "PutObject", Key: "packfiles/*"}, maintenance, "repository is already locked"},
+		{maintenance, s3test.Fault{Op: "ListObjectsV2", Match: packfilesListed}, backup, "already locked by maintenance"},
+	} {
+		t.Run(test.interrupted[2], func(t *testing.T) {
+			h := c.home.of(t)
+			if err := c.at.client.Put(t.Context(), c.original, "fresh", nil, []byte(test.interrupted[2])); err != nil {
+				t.Fatal(err)
+			}
+			test.fault.Bucket, test.fault.Action = c.repo, s3test.Stall()
+			h.interrupt(c.proxy.Faults(), test.fault, test.interrupted...)
+			locks := c.at.locks(t, c.repo)
+			if len(locks) != 1 {
+				t.Fatalf("locks are %q", locks)
+			}
+			_, id, _ := strings.Cut(locks[0], "/")
+			if shown := h.must("at", "@store", "diag", "locks"); !strings.Contains(shown, id) {
+				t.Errorf("diag locks shows %q, not %s", shown, id)
+			}
+			h.fails(test.refusal, test.hindered...)
+			lockless := *h
+			lockless.env = append(slices.Clone(h.env), "PLAKAR_LOCKLESS=true")
+			lockless.must(test.hindered...)
+			c.age(t, id)
+			h.must(test.hindered...)
+			c.at.wantNoLocks(t, c.repo)
+			h.must("at", "@store", "check")
+		})
+	}
+}
+
+// packfilesListed is the request that asks which packfiles there are.
+func packfilesListed(r s3test.Request) bool { return r.Query.Get("prefix") == "packfiles/" }
+
+// age puts a lock that is older than any that somebody keeps alive in the place of another.
+func (c cell) age(t *testing.T, id string) {
+	t.Helper()
+	mac, err := hex.DecodeString(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := c.at.open(t, c.repo).Store()
+	closeAtEnd(t, store)
+	old := repository.NewExclusiveLock("here")
+	old.Timestamp = old.Timestamp.Add(-repository.LOCK_TTL)
+	if err := klosettest.OpenRepository(t, store, "").PutLock(t.Context(), objects.MAC(mac), old); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // packfiles lists the packfiles in a bucket.

@@ -63,7 +63,8 @@ func TestPlakarSeed(t *testing.T) {
 		s.home.must("at", "@store", "backup", "@src")
 		s.read("at", "@store")
 		s.again(proxy, "at", "@store")
-		s.maintain(repo, "at", "@store")
+		s.home.must("at", "@store", "maintenance")
+		at.wantNoLocks(t, repo)
 		s.restore(s.home.newest("at", "@store"), "at", "@store")
 		s.openWithSDK(repo+"/path/to/data", 3)
 	})
@@ -193,33 +194,6 @@ func (s seed) special() (tagged, inParts int) {
 		}
 	}
 	return tagged, inParts
-}
-
-// maintain runs the maintenance. plakar does not wait for its lock to be removed when it
-// ends, and refuses maintenance for as long as there is one; ten minutes is its patience.
-func (s seed) maintain(repo string, at ...string) {
-	s.home.t.Helper()
-	s.unlock(repo)
-	s.home.must(append(slices.Clone(at), "maintenance")...)
-}
-
-// unlock removes the locks that plakar leaves behind, because it ends before they are
-// gone.
-func (s seed) unlock(repo string) {
-	t := s.home.t
-	t.Helper()
-	keys, err := s.at.client.Keys(t.Context(), repo)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, key := range keys {
-		if strings.Contains(key, "/locks/") {
-			t.Logf("plakar has left the lock %s", key)
-			if err := s.at.client.Delete(t.Context(), repo, key); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
 }
 
 // openWithSDK opens the repository at a location with the facade of the SDK, checks all
