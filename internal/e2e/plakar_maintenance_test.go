@@ -6,11 +6,15 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/PlakarKorp/kloset/objects"
 	"github.com/PlakarKorp/kloset/repository"
+	"github.com/s3kloset/s3kloset"
+	"github.com/s3kloset/s3kloset/internal/e2e/server"
 	"github.com/s3kloset/s3kloset/internal/klosettest"
 	"github.com/s3kloset/s3kloset/internal/s3test"
+	"github.com/s3kloset/s3kloset/internal/s3test/conformance"
 )
 
 // TestPlakarMaintenance removes a snapshot and the packfiles that only it needed, in
@@ -64,6 +68,47 @@ func TestPlakarMaintenance(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestPlakarObjectLock keeps a store where nothing can be deleted for a day: backups, checks
+// and restores are as ever, and maintenance says which packfiles it could not delete.
+func TestPlakarObjectLock(t *testing.T) {
+	t.Parallel()
+	at, proxy := newSite(t, server.Shared(t, conformance.MinIO)).behindProxy(t)
+	c := cell{at, proxy, newHome(t), at.newName(t, "original"), at.newLockedBucket(t)}
+	at.fill(t, c.original, []exhibit{show("folder/large").holding(noise(1, 3*mib))})
+	h := c.home
+	h.add("source", "src", hostFirst(at.server, c.original))
+	h.add("store", "store", hostFirst(at.server, c.repo+"/"+storeFolder), []string{"object_lock=GOVERNANCE:24h"})
+	h.must("at", "@store", "create", "-plaintext")
+	h.must("at", "@store", "backup", "@src")
+	at.wantRetained(t, c.repo, s3kloset.Governance, 24*time.Hour) // and there is no lock of plakar's
+	h.must("at", "@store", "check")
+
+	c.replaceAll(t)
+	before := at.packfiles(t, c.repo)
+	h.env = append(h.env, "PLAKAR_GRACEPERIOD=0s")
+	h.must("at", "@store", "maintenance") // marks
+	c.succeeds(t, "failed to delete packfile", "at", "@store", "maintenance")
+	if after := at.packfiles(t, c.repo); !slices.Equal(after, before) {
+		t.Errorf("packfiles were %q, and are %q", before, after)
+	}
+	at.wantRetained(t, c.repo, s3kloset.Governance, 24*time.Hour)
+	h.must("at", "@store", "check")
+	restored := at.newName(t, "restored")
+	h.add("destination", "dst", hostFirst(at.server, restored), []string{"create_bucket=true"})
+	h.must("at", "@store", "restore", "-to", "@dst", h.newest("at", "@store"))
+	at.compare(t, restored, c.original, []string{"other"})
+
+	plain := at.newName(t, "plain")
+	if err := at.client.CreateBucket(t.Context(), plain); err != nil {
+		t.Fatal(err)
+	}
+	h.add("store", "plain", hostFirst(at.server, plain), []string{"object_lock=GOVERNANCE:24h"})
+	h.fails("ObjectLockConfiguration", "at", "@plain", "create", "-plaintext")
+	if keys := at.keys(t, plain); len(keys) != 0 {
+		t.Errorf("a bucket without Object Lock has %q", keys)
+	}
 }
 
 // TestPlakarInterruptedLocks interrupts a backup and a maintenance with Ctrl-C: plakar kills
