@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/s3kloset/s3kloset"
+	"github.com/s3kloset/s3kloset/internal/e2e/server"
+	"github.com/s3kloset/s3kloset/internal/s3test/conformance"
 )
 
 // programPatience bounds a run of the program.
@@ -101,5 +103,56 @@ func (at site) flags(flag string) []string {
 	return []string{
 		flag, "endpoint=" + at.server.Endpoint, flag, "region=" + at.server.Region,
 		flag, "access_key=" + at.server.AccessKey, flag, secretOption + at.server.SecretKey,
+	}
+}
+
+// TestProgramOnMinIO is the day of somebody who has nothing but the program: two backups, a
+// look at the repository, a restore, and comparisons with both buckets. It encrypts, which
+// takes each run some seconds by design.
+func TestProgramOnMinIO(t *testing.T) {
+	t.Parallel()
+	tool := buildProgram(t)
+	at := newSite(t, server.Shared(t, conformance.MinIO))
+	original, restored := at.newName(t, "original"), at.newName(t, "restored")
+	keys := at.fill(t, original, collection(conformance.MinIO))
+	repository := append(at.flags("-option"), "-store", "s3://"+at.newName(t, "repo")+"/backups/one")
+	with := func(more ...string) []string { return append(more, repository...) }
+
+	first := tool.run(t, 0, with("-source", "s3://"+original, "-store-option", "create_bucket=true")...)
+	if !first.Created || first.Backup == nil || first.Backup.Parent != "" {
+		t.Fatalf("first backup: %+v", first)
+	}
+	wantFate(t, "first backup", first.Backup.Outcome, keys, "")
+	wantUnchanged(t, tool.run(t, 0, with("-source", "s3://"+original)...), first.Backup.Snapshot.ID, int64(len(keys)))
+
+	back := tool.run(t, 0, with("-list", "-check", "-restore", "s3://"+restored, "-restore-option", "create_bucket=true", "-verify=content")...)
+	if back.Backup != nil || back.Created || len(back.Snapshots) != 2 || back.Checked != "latest" || back.Restore == nil {
+		t.Fatalf("a look at the repository, and a restore: %+v", back)
+	}
+	wantFate(t, "restore", back.Restore.Outcome, keys, "")
+	if len(back.Restore.Warnings) > 0 {
+		t.Errorf("the restore warns: %+v", back.Restore.Warnings)
+	}
+	at.compare(t, restored, original, keys)
+	at.wantUploads(t, restored, 0)
+	same := tool.run(t, 0, with("-source", "s3://"+original, "-verify=content")...)
+	for bucket, said := range map[string]statement{restored: back, original: same} {
+		if v := said.Verified; v == nil || !strings.Contains(v.Bucket, bucket) || len(v.Differences) > 0 || v.Failed > 0 {
+			t.Errorf("comparison with %s: %+v", bucket, v)
+		}
+	}
+}
+
+// wantUnchanged demands a backup that has asked for no object.
+func wantUnchanged(t *testing.T, said statement, parent string, objects int64) {
+	t.Helper()
+	b := said.Backup
+	if b == nil || said.Created || b.Parent != parent || b.Unchanged != objects || b.Listed != objects {
+		t.Fatalf("second backup: %+v", said)
+	}
+	for _, operation := range []string{"GetObject", "HeadObject"} {
+		if b.Requests["ListObjectsV2"] == 0 || b.Requests[operation] > 0 {
+			t.Errorf("the second backup made requests %v", b.Requests)
+		}
 	}
 }
