@@ -29,7 +29,12 @@ type world struct {
 
 func newWorld(t *testing.T, opts ...RepositoryOption) *world {
 	t.Helper()
-	w := &world{T: t, server: s3test.Start(t), store: klosettest.NewMemStore()}
+	return newWorldOn(t, s3test.Start(t), opts...)
+}
+
+func newWorldOn(t *testing.T, server *s3test.Server, opts ...RepositoryOption) *world {
+	t.Helper()
+	w := &world{T: t, server: server, store: klosettest.NewMemStore()}
 	w.data = w.server.CreateBucket("data")
 	w.repo = createPlain(t, w.store, opts...)
 	return w

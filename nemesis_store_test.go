@@ -57,7 +57,7 @@ type storeNemesis struct {
 }
 
 func newStoreNemesis(t *testing.T, seed uint64) *storeNemesis {
-	n := &storeNemesis{vault: newVault(t), random: rand.New(rand.NewPCG(seed, 0)),
+	n := &storeNemesis{vault: newVault(t, s3test.WithPageSize(2)), random: rand.New(rand.NewPCG(seed, 0)),
 		states: make(map[string][]s3test.Object), whole: make(map[string]bool)}
 	n.server.Faults().Seed(seed)
 	n.vault.vault.SetVersioning(n.random.IntN(2) == 0)

@@ -69,8 +69,11 @@ type nemesis struct {
 }
 
 func newNemesis(t *testing.T, seed uint64) *nemesis {
+	random := rand.New(rand.NewPCG(seed, 0))
+	// A bucket has several pages: they fail, and objects change between them.
+	server := s3test.Start(t, s3test.WithPageSize(10+random.IntN(40)))
 	n := &nemesis{
-		world: newWorld(t), random: rand.New(rand.NewPCG(seed, 0)), history: make(map[string][]edition), deleted: make(map[string]bool),
+		world: newWorldOn(t, server), random: random, history: make(map[string][]edition), deleted: make(map[string]bool),
 		// The ETag is the only proof of an object without a checksum.
 		opts: []Option{WithVerifyMD5(true), WithIdleTimeout(time.Second), WithRetries(4), withRangeSize(nemesisRange)},
 	}

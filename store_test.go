@@ -28,8 +28,8 @@ type vault struct {
 	vault  *s3test.Bucket
 }
 
-func newVault(t *testing.T) *vault {
-	v := &vault{T: t, server: s3test.Start(t)}
+func newVault(t *testing.T, opts ...s3test.Option) *vault {
+	v := &vault{T: t, server: s3test.Start(t, opts...)}
 	v.data, v.vault = v.server.CreateBucket("data"), v.server.CreateBucket("vault")
 	return v
 }

@@ -57,8 +57,8 @@ func wantUnder(ctx context.Context, t *testing.T, status int, args ...string) to
 }
 
 // service is an S3 with a bucket named source and what flags need to reach it.
-func service(t *testing.T) (*s3test.Server, []string) {
-	server := s3test.Start(t, s3test.WithCredentials("AKIDEXAMPLE", secret))
+func service(t *testing.T, opts ...s3test.Option) (*s3test.Server, []string) {
+	server := s3test.Start(t, append(opts, s3test.WithCredentials("AKIDEXAMPLE", secret))...)
 	server.CreateBucket("source")
 	return server, []string{
 		"-option", "endpoint=" + server.URL(), "-option", "access_key=AKIDEXAMPLE", "-option", "secret_access_key=" + secret,

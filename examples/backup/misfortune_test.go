@@ -23,6 +23,8 @@ type misfortune struct {
 	status  int
 	error   string // part of the program's error
 	ends    bool   // the backup ends at once: all of what was listed by then failed
+	midway  bool   // the backup ends on the way: there is no snapshot of what was listed by then
+	onePage bool   // holds all objects; otherwise there are three
 	backup  s3kloset.Counts
 	restore s3kloset.Counts
 	warning s3kloset.WarningKind // of either run
@@ -40,6 +42,20 @@ var (
 
 func listing(nth, times int, action s3test.Action) s3test.Fault {
 	return s3test.Fault{Op: "ListObjectsV2", Bucket: "source", Nth: nth, Times: times, Action: action}
+}
+
+// turning is listing of the pages to which a token leads.
+func turning(times int, action s3test.Action) s3test.Fault {
+	f := listing(1, times, action)
+	f.Match = func(r s3test.Request) bool { return r.Query.Has("continuation-token") }
+	return f
+}
+
+// skipping is listing of all pages but the first, however they are asked for.
+func skipping(action s3test.Action) s3test.Fault {
+	f := listing(1, always, action)
+	f.Match = func(r s3test.Request) bool { return r.Query.Has("continuation-token") || r.Query.Has("start-after") }
+	return f
 }
 
 func reading(nth, times int, action s3test.Action) s3test.Fault {
@@ -69,9 +85,9 @@ func TestMisfortunes(t *testing.T) {
 		{name: "a burst of 503s while listing", fault: listing(1, 3, s3test.Status(503, "SlowDown")),
 			backup: wellDone, restore: wellDone},
 		{name: "a page that has no next one, and says it has", fault: listing(1, 2, s3test.SetElement("IsTruncated", "true")),
-			backup: wellDone, restore: wellDone},
+			onePage: true, backup: wellDone, restore: wellDone},
 		{name: "every page is such", fault: listing(1, always, s3test.SetElement("IsTruncated", "true")),
-			status: exitFailed, error: "listing is not trustworthy", backup: nothing},
+			onePage: true, status: exitFailed, error: "listing is not trustworthy", backup: nothing},
 		{name: "a page is cut in the middle of the XML", fault: listing(1, 1, s3test.HalfBody()),
 			backup: wellDone, restore: wellDone},
 		{name: "every page is cut", fault: listing(1, always, s3test.HalfBody()),
@@ -82,6 +98,21 @@ func TestMisfortunes(t *testing.T) {
 			status: exitFailed, error: "list", backup: nothing},
 		{name: "a listing that is not allowed", fault: listing(1, always, s3test.Status(403, "AccessDenied")),
 			status: exitFailed, error: "s3:ListBucket", backup: nothing},
+		{name: "a page that does not say where the next one is", fault: listing(1, 1, s3test.RemoveElement("NextContinuationToken")),
+			backup: wellDone, restore: wellDone},
+		{name: "no page does", fault: listing(1, always, s3test.RemoveElement("NextContinuationToken")),
+			status: exitFailed, error: "listing is not trustworthy", backup: nothing},
+		{name: "a later page is lost once", fault: turning(1, s3test.LoseAnswer()), backup: wellDone, restore: wellDone},
+		{name: "a later page is cut once", fault: turning(1, s3test.HalfBody()), backup: wellDone, restore: wellDone},
+		{name: "no token is taken", fault: turning(always, s3test.Status(400, "InvalidArgument")), backup: wellDone, restore: wellDone},
+		{name: "the later pages are cut", fault: skipping(s3test.HalfBody()),
+			status: exitFailed, error: "listing is not trustworthy", midway: true},
+		{name: "the later pages fail", fault: skipping(s3test.Status(500, "InternalError")),
+			status: exitFailed, error: "list", midway: true},
+		{name: "the later pages are not allowed", fault: skipping(s3test.Status(403, "AccessDenied")),
+			status: exitFailed, error: "s3:ListBucket", midway: true},
+		{name: "a later page comes again and again", fault: skipping(s3test.Replay()),
+			status: exitFailed, error: "listing is not trustworthy", midway: true},
 		{name: "the credentials expire", fault: s3test.Fault{Op: "GetObject", Bucket: "source", Times: always, Action: s3test.Status(400, "ExpiredToken")},
 			status: exitFailed, error: "credentials", ends: true},
 
@@ -130,7 +161,11 @@ func TestMisfortunes(t *testing.T) {
 
 func (m misfortune) happen(t *testing.T) {
 	t.Parallel()
-	server, options := service(t)
+	pageSize := 2
+	if m.onePage {
+		pageSize = 1000
+	}
+	server, options := service(t, s3test.WithPageSize(pageSize))
 	source := server.Bucket("source")
 	fillLittle(source)
 	source.Put("victim", bytes.Repeat([]byte("v"), 5000), s3test.Properties{
@@ -163,6 +198,12 @@ func (m misfortune) happen(t *testing.T) {
 			t.Errorf("%d objects failed, want one to five", backup.Failed)
 		}
 		m.backup = s3kloset.Counts{Listed: backup.Failed, Failed: backup.Failed}
+	}
+	if m.midway {
+		if backup.Listed > 5 || backup.Listed != backup.Stored+backup.Failed || r.Backup.Snapshot.ID != "" {
+			t.Errorf("backup: %s, snapshot %q", fates(backup), r.Backup.Snapshot.ID)
+		}
+		m.backup = backup.Counts
 	}
 	if got := fates(backup); got != fates(s3kloset.Outcome{Counts: m.backup}) {
 		t.Errorf("backup: %s", got)
