@@ -121,15 +121,15 @@ const defaultRegion = "us-east-1"
 func (c *Client) configure(o *s3.Options, sdk aws.Config, httpClient *http.Client) {
 	o.Region = c.cfg.Region
 	o.HTTPClient = &introduction{inner: httpClient, service: c.service}
+	if c.cfg.AWS == nil {
+		// Only the credentials are the environment's, whatever else it says.
+		o.BaseEndpoint, o.EndpointOptions = nil, s3.EndpointResolverOptions{}
+	}
 	if c.cfg.Endpoint != "" {
 		o.BaseEndpoint = aws.String(c.cfg.Endpoint)
 		// Access points have no path style, also at the endpoint of a VPC.
 		o.UsePathStyle = !c.cfg.VirtualHost && !strings.HasPrefix(c.cfg.Name, "arn:")
 	} else {
-		if c.cfg.AWS == nil {
-			// Only the credentials are the environment's, whatever else it says.
-			o.BaseEndpoint, o.EndpointOptions = nil, s3.EndpointResolverOptions{}
-		}
 		o.UseAccelerate = c.cfg.Accelerate
 		if c.cfg.Dualstack {
 			o.EndpointOptions.UseDualStackEndpoint = aws.DualStackEndpointStateEnabled
