@@ -110,6 +110,26 @@ func WithRoleDuration(d time.Duration) Option {
 	}
 }
 
+// WithSTSEndpoint is where WithAssumeRole asks for the role's keys: host,
+// host:port, or a URL that begins with http:// or https://, without which WithTLS
+// decides. The default is the STS of AWS, or the one that a configuration names
+// from which the credentials come. MinIO and Ceph have theirs at the endpoint of
+// their S3. It is asked for the region of WithRegion. With http, the keys can be
+// read on the way.
+func WithSTSEndpoint(endpoint string) Option {
+	return func(c *config) error {
+		e, err := parseEndpointURL(endpoint)
+		if err == nil && e.host == "" {
+			err = refuse("it is a host of S3", "")
+		}
+		if err != nil {
+			return invalid("sts_endpoint", "%v", err)
+		}
+		c.where.sts = &e
+		return nil
+	}
+}
+
 // WithAnonymous signs no requests.
 func WithAnonymous(on bool) Option {
 	return func(c *config) error { c.client.Credentials.Anonymous = on; return nil }

@@ -33,6 +33,8 @@ func (x *doctor) reach(ctx context.Context) Finding {
 	var failed *OpError
 	switch {
 	case x.contact == nil:
+	case bucket.AtSTS(x.contact):
+		return untested("STS gives no keys to sign a request with")
 	case isTLS(x.contact), x.wantsTLS():
 		return fine("%s answers", host)
 	case errors.Is(x.contact, ErrCredentials) && !met.Answered:
@@ -102,6 +104,8 @@ func isTLS(err error) bool {
 func (x *doctor) tls(context.Context) Finding {
 	version := x.probe.Contact().TLS
 	switch {
+	case bucket.AtSTS(x.contact):
+		return untested("no connection was made")
 	case isTLS(x.contact):
 		return handshake(x.contact)
 	case x.wantsTLS():
@@ -174,16 +178,31 @@ func difference(skew time.Duration) string {
 func (x *doctor) who(ctx context.Context) Finding {
 	identity, err := x.probe.Identity(ctx)
 	x.identity = identity
-	if errors.Is(x.contact, ErrCredentials) {
-		return x.unknown(x.contact)
-	}
 	switch {
+	case bucket.AtSTS(x.contact):
+		return x.withoutRole(x.contact)
+	case errors.Is(x.contact, ErrCredentials):
+		return x.unknown(x.contact)
 	case identity.Source == "":
 		return x.unknown(err)
 	case err != nil:
 		return fine("%s; STS cannot be asked for more: %v", identity, err)
 	}
 	return fine("%s", identity)
+}
+
+// withoutRole is the finding of an STS that gives no keys.
+func (x *doctor) withoutRole(err error) Finding {
+	of := "AWS"
+	if named := x.bucket.cfg.client.Credentials.STSEndpoint; named != "" {
+		of = named
+	}
+	if errors.Is(err, ErrUnreachable) {
+		return broken("the STS of "+of+", which is to give the keys of the role, cannot be reached",
+			"see to the network, and name that of another service with WithSTSEndpoint (sts_endpoint)").because(err)
+	}
+	return broken("the STS of "+of+" does not give the keys of the role",
+		"correct the role (role_arn, external_id), the keys that assume it, the region, and the STS (sts_endpoint), as its error says").because(err)
 }
 
 // unknown says what is wrong with the credentials.

@@ -619,6 +619,44 @@ func TestDiagnoseWithoutCredentials(t *testing.T) {
 	}
 }
 
+// TestDiagnoseRole has an STS that gives no keys: it is named, and S3 is not blamed.
+func TestDiagnoseRole(t *testing.T) {
+	p := newPatient(t)
+	p.fill()
+	refuses := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		io.WriteString(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>not you</Message></Error></ErrorResponse>`)
+	}))
+	t.Cleanup(refuses.Close)
+	plain := strings.Replace(refuses.URL, "http:", "https:", 1)
+	gone := httptest.NewServer(nil)
+	gone.Close()
+	for _, c := range []struct {
+		sts, says string
+		kind      error
+		actions   []string
+	}{
+		{refuses.URL, "does not give the keys", s3kloset.ErrCredentials, []string{"sts:AssumeRole"}},
+		{gone.URL, "cannot be reached", s3kloset.ErrUnreachable, nil},
+		{plain, "cannot be reached", s3kloset.ErrUnreachable, nil},
+	} {
+		d := p.diagnose(s3kloset.RoleStore, s3kloset.WithAssumeRole("arn:aws:iam::1:role/r", ""), s3kloset.WithSTSEndpoint(c.sts))
+		f, _ := d.Finding(s3kloset.CheckIdentity)
+		if f.Verdict != s3kloset.VerdictBroken || !errors.Is(f.Err, c.kind) || !slices.Equal(f.Actions, c.actions) ||
+			!strings.Contains(f.Detail, c.says) || !strings.Contains(f.Detail, c.sts) {
+			t.Errorf("want %q of %s:%s", c.says, c.sts, table(d))
+		}
+		for _, other := range d.Findings {
+			if other.Verdict >= s3kloset.VerdictDegraded && other.Check != s3kloset.CheckIdentity {
+				t.Errorf("%s is blamed: %+v", other.Check, other)
+			}
+		}
+	}
+	if n := p.server.Count(""); n > 0 {
+		t.Errorf("S3 was asked %d times", n)
+	}
+}
+
 func TestDiagnoseAnonymous(t *testing.T) {
 	p := newPatient(t)
 	p.bucket.SetPublic(true)

@@ -50,8 +50,9 @@
 //     web identity, the container endpoints of ECS and EKS, the metadata of EC2.
 //
 // [WithAssumeRole] then assumes a role with them, also with those of a profile
-// that are a role's already. Keys that expire are renewed in time. Source, store and destination
-// are handles of their own and may each have other credentials.
+// that are a role's already, at the STS of AWS or at that of [WithSTSEndpoint]. Keys
+// that expire are renewed in time. Source, store and destination are handles of
+// their own and may each have other credentials.
 //
 // # Keys
 //

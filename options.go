@@ -37,7 +37,8 @@ type config struct {
 type place struct {
 	endpoint string
 	port     int
-	first    *bool // the location begins with an endpoint, or does not
+	sts      *endpoint // that gives a role's keys; nil for that of AWS
+	first    *bool     // the location begins with an endpoint, or does not
 	tls      *bool
 	bucket   string
 	prefix   *string

@@ -89,6 +89,11 @@ func TestOptionsRefuse(t *testing.T) {
 		{WithRoleDuration(15*time.Minute - 1), "role_duration"},
 		{WithRoleDuration(12*time.Hour + 1), "role_duration"},
 		{WithRoleDuration(time.Hour), "role_duration"}, // without a role
+		{WithSTSEndpoint(""), "sts_endpoint"},
+		{WithSTSEndpoint("host/path"), "sts_endpoint"},
+		{WithSTSEndpoint("user:password@host"), "sts_endpoint"},
+		{WithSTSEndpoint("https://s3.eu-west-3.amazonaws.com"), "sts_endpoint"},
+		{WithSTSEndpoint("https://sts.eu-west-3.amazonaws.com"), "sts_endpoint"}, // without a role
 
 		{WithClientCertificate("", "key.pem"), "client_cert"},
 		{WithClientCertificate(filepath.Join(t.TempDir(), "missing.pem"), ""), "client_cert"},

@@ -92,6 +92,7 @@ func (c *config) settle(where *location) error {
 		return err
 	}
 	c.client.Endpoint = endpoint
+	c.client.Credentials.STSEndpoint = c.where.stsURL()
 	c.client.Name = where.bucket
 	c.client.Concurrency = c.concurrency
 	c.client.Dualstack = c.client.Dualstack || where.dualstack
@@ -125,6 +126,9 @@ func (c *config) validate() error {
 	}
 	if creds.RoleARN == "" && creds.Duration != 0 {
 		return invalid("role_duration", "it needs a role_arn")
+	}
+	if creds.RoleARN == "" && creds.STSEndpoint != "" {
+		return invalid("sts_endpoint", "it needs a role_arn")
 	}
 	if err := c.validateAccessPoint(); err != nil {
 		return err
@@ -193,6 +197,22 @@ func (p place) url(where *location) (string, error) {
 		u.Host += ":" + port
 	}
 	return u.String(), nil
+}
+
+// stsURL makes the URL of the endpoint that gives a role's keys: "" for that of
+// AWS. Its scheme is its own, or that of the options.
+func (p place) stsURL() string {
+	if p.sts == nil {
+		return ""
+	}
+	scheme := p.sts.scheme
+	if scheme == "" {
+		scheme = "https"
+		if p.tls != nil && !*p.tls {
+			scheme = "http"
+		}
+	}
+	return scheme + "://" + p.sts.address()
 }
 
 // checkAWS refuses what would go unnoticed where the SDK knows the endpoint.

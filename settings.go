@@ -53,6 +53,7 @@ var settings = []setting{
 	{"external_id", "WithAssumeRole", true, externalID, "external id of the role"},
 	{"role_session_name", "WithRoleSessionName", false, text(WithRoleSessionName), "name of the role's session"},
 	{"role_duration", "WithRoleDuration", false, duration(WithRoleDuration), "life of the role's keys, renewed in time (default 15m)"},
+	{"sts_endpoint", "WithSTSEndpoint", false, text(WithSTSEndpoint), "host[:port] or URL of the STS that gives the role's keys (default that of AWS)"},
 	{"anonymous", "WithAnonymous", false, boolean(WithAnonymous), "sign no requests"},
 	{"requester_pays", "WithRequesterPays", false, boolean(WithRequesterPays), "requests are billed to us"},
 	{"expected_bucket_owner", "WithExpectedBucketOwner", false, text(WithExpectedBucketOwner), "account that must own the bucket"},

@@ -75,6 +75,9 @@ var settingTests = []settingTest{
 		"id": credential(func(c *config) { c.client.Credentials.ExternalID = "id" }), "": credential(func(*config) {})}, []string{"id"}},
 	{"role_session_name", map[string]Option{"me@host": WithRoleSessionName("me@host")}, []string{"", "a", "a b", "me", strings.Repeat("a", 65)}},
 	{"role_duration", map[string]Option{"1h": WithRoleDuration(time.Hour)}, []string{"", "1", "10m", "13h", "1h"}},
+	{"sts_endpoint", map[string]Option{
+		"minio:9000": WithSTSEndpoint("minio:9000"), "https://minio": WithSTSEndpoint("https://minio")},
+		[]string{"", "ftp://minio", "minio/path", "a@minio", "http://", "s3.eu-west-3.amazonaws.com", "minio:9000"}},
 	{"anonymous", bools(WithAnonymous), badBools},
 	{"requester_pays", bools(WithRequesterPays), badBools},
 	{"expected_bucket_owner", map[string]Option{"123456789012": WithExpectedBucketOwner("123456789012")}, []string{"", "a b", "1\r\n2"}},

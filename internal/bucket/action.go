@@ -1,12 +1,9 @@
 package bucket
 
 import (
-	"errors"
 	"net/http"
 	"slices"
 	"strings"
-
-	smithy "github.com/aws/smithy-go"
 )
 
 // actionOf names the IAM action that an operation of S3 needs.
@@ -58,13 +55,13 @@ var byHeader = []struct{ header, action string }{
 
 // Actions are the IAM actions that the refused request needs, all of them;
 // the server does not tell which one is missing. It is empty for an error that
-// is not ErrAccessDenied.
+// is not ErrAccessDenied, nor of a role that may not be assumed.
 func (e *OpError) Actions() []string {
-	if e.Kind != ErrAccessDenied {
+	if e.Kind != ErrAccessDenied && e.Code != "AccessDenied" {
 		return nil
 	}
-	var operation *smithy.OperationError
-	if !errors.As(e.Err, &operation) || actionOf[operation.OperationName] == "" {
+	operation := failedOperation(e.Err)
+	if operation == nil || actionOf[operation.OperationName] == "" {
 		return nil
 	}
 	action := actionOf[operation.OperationName]

@@ -48,6 +48,7 @@ type Credentials struct {
 	ExternalID  string
 	SessionName string
 	Duration    time.Duration // of the role's keys; 0 is 15 minutes
+	STSEndpoint string        // base URL of who gives them; "" is AWS
 }
 
 // Secret is a string that does not print itself.
@@ -158,10 +159,14 @@ func (c Credentials) provider() aws.CredentialsProvider {
 func assume(sdk aws.Config, client *http.Client, cfg *Config) aws.CredentialsProvider {
 	caller := sdk.Copy()
 	caller.HTTPClient = client
+	if cfg.Credentials.STSEndpoint != "" {
+		// Not for the region of an environment that is made for AWS.
+		caller.Region = firstOf(cfg.Region, caller.Region)
+	}
 	if caller.Region == "" {
 		caller.Region = defaultRegion
 	}
-	role := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(caller), cfg.Credentials.RoleARN,
+	role := stscreds.NewAssumeRoleProvider(sts.NewFromConfig(caller, cfg.Credentials.atSTS), cfg.Credentials.RoleARN,
 		func(o *stscreds.AssumeRoleOptions) {
 			if cfg.Credentials.ExternalID != "" {
 				o.ExternalID = aws.String(cfg.Credentials.ExternalID)
@@ -173,4 +178,12 @@ func assume(sdk aws.Config, client *http.Client, cfg *Config) aws.CredentialsPro
 			}
 		})
 	return aws.NewCredentialsCache(role)
+}
+
+// atSTS sends requests to the STS that is named, whatever the environment says
+// about that of AWS.
+func (c Credentials) atSTS(o *sts.Options) {
+	if c.STSEndpoint != "" {
+		o.BaseEndpoint, o.EndpointOptions = aws.String(c.STSEndpoint), sts.EndpointResolverOptions{}
+	}
 }

@@ -177,7 +177,34 @@ func TestAssumeRole(t *testing.T) {
 	}
 }
 
-// TestAWSConfigIsNotChanged: it belongs to the caller.
+// TestSTSEndpoint asks the STS that is named for the region of the service, also
+// where the environment names others for AWS.
+func TestSTSEndpoint(t *testing.T) {
+	alone(t)
+	t.Setenv("AWS_ACCESS_KEY_ID", "CALLER")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "secret")
+	t.Setenv("AWS_REGION", "eu-west-3")
+	t.Setenv("AWS_ENDPOINT_URL_STS", "http://elsewhere.test")
+	t.Setenv("AWS_USE_FIPS_ENDPOINT", "true")
+	for _, keys := range []Keys{{}, {AccessKey: "CALLER", SecretKey: "s"}} {
+		var asked []string
+		client := mustNew(t, Config{Name: bucketName, Endpoint: "http://s3.test", Region: "home", Retries: -1,
+			Credentials: Credentials{Keys: keys, RoleARN: "arn:aws:iam::1:role/r", STSEndpoint: "http://sts.test:9000"},
+			Transport: roundTripper(func(r *http.Request) (*http.Response, error) {
+				_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+				scope, _, _ = strings.Cut(scope, "/aws4_request")
+				asked = append(asked, r.URL.Host+" "+scope)
+				return &http.Response{StatusCode: 403, Header: http.Header{}, Body: http.NoBody, Request: r}, nil
+			})})
+		_, err := client.Head(t.Context(), "k", Pin{})
+		wantError(t, err, ErrCredentials, "head", "k")
+		want := "sts.test:9000 CALLER/" + time.Now().UTC().Format("20060102") + "/home/sts"
+		if len(asked) != 1 || asked[0] != want {
+			t.Errorf("asked %q, want %q", asked, want)
+		}
+	}
+}
+
 // TestEndpointOfTheEnvironment is no endpoint of ours: the environment is asked for
 // credentials alone. A program that has loaded it means it.
 func TestEndpointOfTheEnvironment(t *testing.T) {
@@ -196,6 +223,10 @@ func TestEndpointOfTheEnvironment(t *testing.T) {
 	if o.BaseEndpoint != nil || o.EndpointOptions.UseFIPSEndpoint != 0 || o.EndpointOptions.UseDualStackEndpoint != 0 || !client.secure() {
 		t.Errorf("the environment names endpoint %q, %+v", aws.ToString(o.BaseEndpoint), o.EndpointOptions)
 	}
+	client = mustNew(t, Config{Name: bucketName, Endpoint: s.URL()})
+	if err := client.Ping(t.Context()); err != nil {
+		t.Errorf("at an endpoint that has neither: %v", err)
+	}
 
 	t.Setenv("AWS_USE_FIPS_ENDPOINT", "false")
 	t.Setenv("AWS_USE_DUALSTACK_ENDPOINT", "false")
@@ -209,6 +240,7 @@ func TestEndpointOfTheEnvironment(t *testing.T) {
 	}
 }
 
+// TestAWSConfigIsNotChanged: it belongs to the caller.
 func TestAWSConfigIsNotChanged(t *testing.T) {
 	given := &AWSConfig{Region: "eu-west-3"}
 	mustNew(t, Config{Name: bucketName, AWS: given, Region: "us-west-2", Credentials: Credentials{Anonymous: true}})

@@ -122,6 +122,9 @@ func (e *OpError) cause() string {
 		if e.Status != 0 {
 			text = fmt.Sprintf("%d %s", e.Status, text)
 		}
+		if AtSTS(e.Err) {
+			text = "STS answers " + text
+		}
 		return text
 	}
 	var sent *smithyhttp.RequestSendError
@@ -160,6 +163,7 @@ var kindOfCode = map[string]error{
 	"InvalidAccessKeyId":                 ErrCredentials,
 	"XAdminUserNotFound":                 ErrCredentials, // versitygw's word for an unknown key
 	"SignatureDoesNotMatch":              ErrCredentials,
+	"InvalidClientTokenId":               ErrCredentials, // STS's word for InvalidAccessKeyId
 	"ExpiredToken":                       ErrCredentials,
 	"InvalidToken":                       ErrCredentials,
 	"InvalidTokenId":                     ErrCredentials, // MinIO's word for InvalidToken
@@ -230,11 +234,33 @@ func (c *Client) translate(op, key string, err error) error {
 	if e.Kind == nil {
 		e.Kind = kindOfTransport(err)
 	}
+	if e.Status != 0 && AtSTS(err) {
+		// What STS refuses is no answer about an object: without keys every
+		// other request would end so.
+		e.Kind = ErrCredentials
+	}
 	// A HEAD has no body: its 404 cannot tell a bucket from an object.
 	if key == "" && e.Kind == ErrNotFound {
 		e.Kind = ErrBucketNotFound
 	}
 	return e
+}
+
+// AtSTS tells whether err is of STS, which was to give the keys to sign a
+// request with.
+func AtSTS(err error) bool {
+	op := failedOperation(err)
+	return op != nil && op.ServiceID == "STS" && op.OperationName != "GetCallerIdentity"
+}
+
+// failedOperation is the operation of the SDK that failed, and not the one that
+// could not begin without it.
+func failedOperation(err error) *smithy.OperationError {
+	var failed *smithy.OperationError
+	for op := failed; errors.As(err, &op); err = op.Err {
+		failed = op
+	}
+	return failed
 }
 
 // contextCause tells whether err is the end of a context. The SDK wraps it in

@@ -91,7 +91,7 @@ func (c *Client) Identity(ctx context.Context) (Identity, error) {
 		Credentials:      options.Credentials,
 		HTTPClient:       options.HTTPClient,
 		RetryMaxAttempts: probeRetries + 1,
-	})
+	}, c.cfg.Credentials.atSTS)
 	out, err := caller.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
 		return identity, c.translate("get caller identity", "", err)

@@ -21,7 +21,7 @@ func startMinIO(ctx context.Context, c config) (*Server, error) {
 			"MINIO_CI_CD=on", // a folder on the root disk and little free space are fine
 			"MINIO_BROWSER=off",
 			"MINIO_UPDATE=off",
-			"MINIO_SITE_REGION=" + Region, // without it any region is accepted
+			"MINIO_SITE_REGION=" + c.region, // without it any region is accepted
 			"MINIO_DOMAIN=" + domain,
 			"MINIO_KMS_SECRET_KEY=" + minioKMSKey, // without it encryption answers 501
 		},

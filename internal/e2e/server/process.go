@@ -51,7 +51,7 @@ func (r recipe) run(ctx context.Context, c config) (*Server, error) {
 }
 
 func (r recipe) attempt(ctx context.Context, c config, path string) (*Server, error) {
-	address, err := freeAddress()
+	address, err := freeAddress(c.host)
 	if err != nil {
 		return nil, err
 	}
@@ -106,10 +106,10 @@ func binary(name string) (string, error) {
 	return path, nil
 }
 
-// freeAddress returns an address of the loopback interface that nobody listens on.
+// freeAddress returns an address of a host that nobody listens on.
 // Another process may take it before the server does, hence the attempts in run.
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func freeAddress(host string) (string, error) {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
 	if err != nil {
 		return "", err
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/s3kloset/s3kloset/internal/s3test/conformance"
 )
 
-// Region is the region of all servers.
+// Region is the region of all servers that are not started [InRegion] of another one.
 const Region = "us-east-1"
 
 // startTimeout bounds one start: MinIO takes about a second of CPU, which a machine
@@ -27,7 +27,7 @@ var Names = []conformance.Server{conformance.MinIO, conformance.Versity, conform
 // Server is a running S3 server. Its fields are constant while it runs.
 type Server struct {
 	Name      conformance.Server
-	Endpoint  string // http://127.0.0.1:PORT, or https:// when started with TLS
+	Endpoint  string // http://127.0.0.1:PORT or http://[::1]:PORT, or https:// when started with TLS
 	Region    string
 	AccessKey string
 	SecretKey string
@@ -51,16 +51,28 @@ type Server struct {
 // Option changes how a server is started.
 type Option func(*config)
 
-// TLS makes the server answer on https only, with a certificate for 127.0.0.1,
+// TLS makes the server answer on https only, with a certificate for 127.0.0.1, ::1,
 // localhost and the names under its Domain, signed by a new authority.
 func TLS() Option {
 	return func(c *config) { c.tls = true }
+}
+
+// InRegion gives the server another region than [Region]. MinIO and versitygw can.
+func InRegion(name string) Option {
+	return func(c *config) { c.region = name }
+}
+
+// IPv6 makes the server listen on ::1 alone. MinIO and versitygw can.
+func IPv6() Option {
+	return func(c *config) { c.host = "::1" }
 }
 
 type config struct {
 	dir    string // an empty folder for everything the server writes
 	access string
 	secret string
+	region string
+	host   string // address that it listens on
 	tls    bool
 	cert   certificate // set when tls is
 }
@@ -118,7 +130,7 @@ func start(ctx context.Context, dir string, name conformance.Server, opts ...Opt
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 
-	c := config{dir: dir, access: "testuser", secret: rand.Text()}
+	c := config{dir: dir, access: "testuser", secret: rand.Text(), region: Region, host: "127.0.0.1"}
 	for _, opt := range opts {
 		opt(&c)
 	}
@@ -146,6 +158,6 @@ func start(ctx context.Context, dir string, name conformance.Server, opts ...Opt
 	if err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
-	s.Name, s.Region, s.CAFile = name, Region, c.cert.caFile
+	s.Name, s.Region, s.CAFile = name, c.region, c.cert.caFile
 	return s, nil
 }

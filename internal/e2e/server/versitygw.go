@@ -23,7 +23,7 @@ func startVersity(ctx context.Context, c config) (*Server, error) {
 		args: func(address string) []string {
 			args := []string{
 				"--access", c.access, "--secret", c.secret,
-				"--port", address, "--region", Region,
+				"--port", address, "--region", c.region,
 				"--quiet", "--keep-alive",
 				"--health", "/healthz",
 				"--virtual-domain", domain,
