@@ -29,6 +29,10 @@ func WithCredentials(accessKey, secretKey, sessionToken string) Option {
 // WithCredentialsProvider returns them.
 type Keys = bucket.Keys
 
+// Secret is a string that does not print itself, in no format and no encoding.
+// Secret(text) makes one, and string(secret) gives the text back.
+type Secret = bucket.Secret
+
 // WithCredentialsProvider asks provider for keys, and again shortly before
 // they expire or when the server says that they have.
 func WithCredentialsProvider(provider func(context.Context) (Keys, error)) Option {

@@ -233,6 +233,28 @@ func ExampleNew() {
 	// invalid location: invalid option secret_access_key: it does not belong into a location
 }
 
+// Keys from where the program has them.
+func ExampleWithCredentialsProvider() {
+	server := startS3("photos")
+	defer server.Close()
+	vault := map[string]string{"user": "AKIDEXAMPLE", "password": "secret"} // a program's own place for them
+
+	bucket, err := s3kloset.New("s3://photos", s3kloset.WithEndpoint(server.URL()),
+		s3kloset.WithCredentialsProvider(func(context.Context) (s3kloset.Keys, error) {
+			return s3kloset.Keys{AccessKey: vault["user"], SecretKey: s3kloset.Secret(vault["password"])}, nil
+		}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer bucket.Close()
+	who, err := bucket.Identity(context.Background())
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(who)
+	// Output: access key AKIDEXAMPLE from a function of the program
+}
+
 // Configuration in the form key=value, as plakar and programs with a
 // configuration file have it.
 func ExampleFromConfig() {
