@@ -22,8 +22,15 @@ import (
 	"github.com/s3kloset/s3kloset/internal/s3test/conformance"
 )
 
-// assume gets credentials of the server's STS that a policy restricts.
+// assume is the Option of credentials that a policy restricts.
 func assume(t *testing.T, s *server.Server, policy s3kloset.Policy) s3kloset.Option {
+	t.Helper()
+	keys := session(t, s, policy)
+	return s3kloset.WithCredentials(keys.AccessKey, string(keys.SecretKey), string(keys.SessionToken))
+}
+
+// session gets credentials of the server's STS that a policy restricts.
+func session(t *testing.T, s *server.Server, policy s3kloset.Policy) s3kloset.Keys {
 	t.Helper()
 	form := url.Values{
 		"Action": {"AssumeRole"}, "Version": {"2011-06-15"}, "DurationSeconds": {"3600"}, "Policy": {policy.String()},
@@ -57,7 +64,7 @@ func assume(t *testing.T, s *server.Server, policy s3kloset.Policy) s3kloset.Opt
 	if err := xml.Unmarshal(body, &answer); err != nil {
 		t.Fatal(err)
 	}
-	return s3kloset.WithCredentials(answer.Keys.AccessKeyID, answer.Keys.SecretAccessKey, answer.Keys.SessionToken)
+	return s3kloset.Keys{AccessKey: answer.Keys.AccessKeyID, SecretKey: s3kloset.Secret(answer.Keys.SecretAccessKey), SessionToken: s3kloset.Secret(answer.Keys.SessionToken)}
 }
 
 // signForSTS signs a form. The signer of the S3 tests knows no other service.

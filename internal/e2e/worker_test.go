@@ -26,6 +26,7 @@ const workerVariable = "S3KLOSET_E2E_WORKER"
 // task is a backup that a process of its own makes.
 type task struct {
 	Endpoint, Region, AccessKey, SecretKey string
+	CAFile                                 string
 	Original, Repository                   string // locations
 }
 
@@ -62,8 +63,11 @@ func work(text string) error {
 }
 
 func (j task) open(location string) (*s3kloset.Bucket, error) {
-	return s3kloset.New("s3://"+location, s3kloset.WithEndpoint(j.Endpoint), s3kloset.WithRegion(j.Region),
-		s3kloset.WithCredentials(j.AccessKey, j.SecretKey, ""))
+	opts := []s3kloset.Option{s3kloset.WithEndpoint(j.Endpoint), s3kloset.WithRegion(j.Region), s3kloset.WithCredentials(j.AccessKey, j.SecretKey, "")}
+	if j.CAFile != "" {
+		opts = append(opts, s3kloset.WithCAFile(j.CAFile))
+	}
+	return s3kloset.New("s3://"+location, opts...)
 }
 
 // worker is a process that backs up.
@@ -74,11 +78,12 @@ type worker struct {
 	stderr strings.Builder
 }
 
-// hire starts a worker, and returns when it has opened the repository.
-func (at site) hire(t *testing.T, original, repository string) *worker {
+// hire starts a worker, with variables beside those of this process, and returns when it
+// has opened the repository.
+func (at site) hire(t *testing.T, original, repository string, variables ...string) *worker {
 	t.Helper()
 	s := at.server
-	job, err := json.Marshal(task{s.Endpoint, s.Region, s.AccessKey, s.SecretKey, original, repository})
+	job, err := json.Marshal(task{s.Endpoint, s.Region, s.AccessKey, s.SecretKey, s.CAFile, original, repository})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +92,7 @@ func (at site) hire(t *testing.T, original, repository string) *worker {
 		t.Fatal(err)
 	}
 	w := &worker{cmd: exec.CommandContext(t.Context(), exe)}
-	w.cmd.Env = append(os.Environ(), workerVariable+"="+string(job))
+	w.cmd.Env = slices.Concat(os.Environ(), variables, []string{workerVariable + "=" + string(job)})
 	w.cmd.Stderr = &w.stderr
 	stdout, err := w.cmd.StdoutPipe()
 	if err == nil {
