@@ -221,7 +221,7 @@ func (x *doctor) unknown(err error) Finding {
 	case "ExpiredToken", "TokenRefreshRequired":
 		return broken("the credentials have expired", "get new ones from "+x.identity.Source).because(err)
 	case "InvalidToken", "InvalidTokenId":
-		return broken("the session token is wrong", "correct the session token, or get new credentials").because(err)
+		return broken("the session token is wrong or missing", "correct the session token, or get new credentials").because(err)
 	}
 	if x.identity.Source == "" {
 		return broken("there are no credentials",
