@@ -62,7 +62,7 @@ func (e *export) check(ctx context.Context) error {
 	b := e.destination.bucket
 	err := b.client.Ping(ctx)
 	if errors.Is(err, ErrBucketNotFound) && b.cfg.destination.createBucket {
-		err = b.client.Create(ctx)
+		return b.client.Create(ctx)
 	}
 	if errors.Is(err, ErrAccessDenied) {
 		return nil

@@ -139,7 +139,8 @@ func (b *Bucket) needs(role Role, cfg policyConfig) (onBucket, onObjects []strin
 		onBucket, onObjects = b.storeNeeds()
 	}
 	if role != RoleSource && b.cfg.destination.createBucket {
-		onBucket = append(onBucket, "s3:CreateBucket")
+		// Those who may not list are not told by every service that there is none.
+		onBucket = append(onBucket, "s3:CreateBucket", "s3:ListBucket")
 	}
 	if cfg.diagnosis {
 		onBucket = append(onBucket, "s3:ListBucket", "s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration")

@@ -290,7 +290,7 @@ func TestPolicyByOptions(t *testing.T) {
 			"s3:GetBucketObjectLockConfiguration s3:GetBucketVersioning s3:GetObject s3:GetObjectTagging s3:ListBucket"},
 		{"destination", s3kloset.RoleDestination, nil, nil, "s3:AbortMultipartUpload s3:PutObject s3:PutObjectTagging"},
 		{"create bucket", s3kloset.RoleDestination, []s3kloset.Option{s3kloset.WithCreateBucket(true)}, nil,
-			"s3:AbortMultipartUpload s3:CreateBucket s3:PutObject s3:PutObjectTagging"},
+			"s3:AbortMultipartUpload s3:CreateBucket s3:ListBucket s3:PutObject s3:PutObjectTagging"},
 		{"store", s3kloset.RoleStore, nil, nil,
 			"s3:AbortMultipartUpload s3:DeleteObject s3:GetObject s3:ListBucket s3:ListBucketMultipartUploads s3:PutObject"},
 		{"owner control", s3kloset.RoleStore, []s3kloset.Option{s3kloset.WithBucketOwnerControl(true)}, nil,
