@@ -87,6 +87,8 @@ func (x *doctor) lock(ctx context.Context) Finding {
 		return broken("the bucket cannot lock objects", "keep the store in a bucket with object lock, or without WithObjectLock (object_lock)")
 	case lock.Mode != "":
 		return degraded("the bucket locks each new object ("+lock.Mode+")", "nothing is written for the diagnosis, since it could not be removed")
+	case x.role == RoleStore && x.bucket.cfg.store.lockMode != "":
+		return x.readRetention(ctx)
 	case lock.Enabled:
 		return fine("the bucket can lock objects, and locks none by itself")
 	}
@@ -110,6 +112,20 @@ func (x *doctor) readLock(ctx context.Context) Finding {
 		return f
 	}
 	return x.failed("reading the locks of objects", err)
+}
+
+// readRetention tells whether a store can see until when its blobs are locked.
+func (x *doctor) readRetention(ctx context.Context) Finding {
+	err := x.probe.MayReadRetention(ctx, x.absent(), "")
+	switch {
+	case err == nil, errors.Is(err, ErrNotFound):
+		return fine("the bucket can lock objects, and their retention can be read")
+	case errors.Is(err, ErrAccessDenied):
+		f := x.refused("reading the retention of objects", err)
+		f.Verdict, f.Remedy = VerdictDegraded, "what is locked is said to be access denied, without a date; to have it, "+f.Remedy
+		return f
+	}
+	return x.failed("reading the retention of objects", err)
 }
 
 // get reads an object.

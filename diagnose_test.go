@@ -273,6 +273,21 @@ var maladiesOfPermission = []malady{
 		denied("GetObjectRetention")(p)
 	},
 		check: s3kloset.CheckLock, verdict: s3kloset.VerdictDegraded, action: "s3:GetObjectRetention", kind: s3kloset.ErrAccessDenied},
+	{name: "retention denied", roles: store, opts: []s3kloset.Option{s3kloset.WithObjectLock(s3kloset.Governance, time.Hour)}, afflict: func(p *patient) {
+		p.bucket.EnableObjectLock()
+		denied("GetObjectRetention")(p)
+	},
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictDegraded, action: "s3:GetObjectRetention", kind: s3kloset.ErrAccessDenied},
+	{name: "no lock for a store", roles: store, opts: []s3kloset.Option{s3kloset.WithObjectLock(s3kloset.Governance, time.Hour)},
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken, says: "cannot lock objects"},
+	{name: "no lock to restore", roles: destination, opts: []s3kloset.Option{s3kloset.WithRestoredLock(true)},
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken, says: "no object lock to restore"},
+	{name: "uploads denied", roles: store, afflict: denied("ListMultipartUploads"),
+		check: s3kloset.CheckMultipart, verdict: s3kloset.VerdictDegraded, action: "s3:ListBucketMultipartUploads", kind: s3kloset.ErrAccessDenied},
+	{name: "uploads never listed", roles: store, afflict: always("ListMultipartUploads", s3test.Status(501, "NotImplemented")),
+		check: s3kloset.CheckMultipart, verdict: s3kloset.VerdictDegraded, says: "cannot be listed", kind: errors.ErrUnsupported},
+	{name: "tags of an object denied", roles: source, afflict: denied("GetObjectTagging"), opts: []s3kloset.Option{s3kloset.WithTagPolicy(s3kloset.TagsNever)},
+		check: s3kloset.CheckTags, verdict: s3kloset.VerdictOK},
 }
 
 // maladiesOfServers are what servers lack, or do in their own way.

@@ -359,18 +359,43 @@ func (x *doctor) multipart(ctx context.Context) Finding {
 	}
 	if f, skip := x.unwritten(); skip {
 		if put := x.found[CheckPut]; put.Verdict == VerdictOK {
+			if f := x.uploads(ctx); f.Verdict != VerdictOK {
+				return f
+			}
 			return fine("uploads can be begun and aborted")
 		}
 		return f
 	}
 	err := x.large(ctx, x.probe)
 	if err == nil {
-		return fine("objects can be written in parts")
+		return x.uploads(ctx)
 	}
 	if !errors.Is(err, ErrAccessDenied) && !x.bucket.cfg.client.NoChecksums && x.large(ctx, x.probe.WithoutChecksums()) == nil {
 		return x.refusesChecksums("parts", err)
 	}
 	return x.failed("writing an object in parts", err)
+}
+
+// uploads tells whether a store finds those that were broken off: parts cost, and
+// no other listing shows them.
+func (x *doctor) uploads(ctx context.Context) Finding {
+	if x.role != RoleStore {
+		return fine("objects can be written in parts")
+	}
+	for _, err := range x.probe.Pending(ctx, x.bucket.key("")) {
+		switch {
+		case errors.Is(err, ErrAccessDenied):
+			f := x.refused("listing uploads", err)
+			f.Verdict, f.Remedy = VerdictDegraded, "what is left of uploads that were broken off stays; for Store.CleanUp to find it, "+f.Remedy
+			return f
+		case errors.Is(err, errors.ErrUnsupported):
+			return degraded("uploads that were broken off cannot be listed", "Store.CleanUp finds none; let a lifecycle rule abort them").because(err)
+		case err != nil:
+			return x.failed("listing uploads", err)
+		}
+		break // there are some, and they can be seen
+	}
+	return fine("objects can be written in parts, and what is left of them found")
 }
 
 // large writes an object of two parts.

@@ -239,17 +239,10 @@ func (p *Probe) BucketLock(ctx context.Context) (BucketLock, error) {
 // MayReadLock tells whether retention and legal hold of an object may be read:
 // an answer to GET leaves them out without a word when not.
 func (p *Probe) MayReadLock(ctx context.Context, key, versionID string) error {
-	var version *string
-	if versionID != "" {
-		version = &versionID
-	}
-	err := p.call(ctx, "get retention", key, func(ctx context.Context, opts ...func(*s3.Options)) error {
-		_, err := p.api.GetObjectRetention(ctx, &s3.GetObjectRetentionInput{Bucket: &p.name, Key: &key, VersionId: version}, opts...)
-		return err
-	})
-	if err == nil || isUnlocked(err) {
+	err := p.MayReadRetention(ctx, key, versionID)
+	if err == nil {
 		err = p.call(ctx, "get legal hold", key, func(ctx context.Context, opts ...func(*s3.Options)) error {
-			_, err := p.api.GetObjectLegalHold(ctx, &s3.GetObjectLegalHoldInput{Bucket: &p.name, Key: &key, VersionId: version}, opts...)
+			_, err := p.api.GetObjectLegalHold(ctx, &s3.GetObjectLegalHoldInput{Bucket: &p.name, Key: &key, VersionId: versionOf(versionID)}, opts...)
 			return err
 		})
 	}
@@ -257,6 +250,26 @@ func (p *Probe) MayReadLock(ctx context.Context, key, versionID string) error {
 		return nil
 	}
 	return err
+}
+
+// MayReadRetention is MayReadLock for those who have no legal holds.
+func (p *Probe) MayReadRetention(ctx context.Context, key, versionID string) error {
+	err := p.call(ctx, "get retention", key, func(ctx context.Context, opts ...func(*s3.Options)) error {
+		_, err := p.api.GetObjectRetention(ctx, &s3.GetObjectRetentionInput{Bucket: &p.name, Key: &key, VersionId: versionOf(versionID)}, opts...)
+		return err
+	})
+	if isUnlocked(err) {
+		return nil
+	}
+	return err
+}
+
+// versionOf is the version of a request, nil for the newest.
+func versionOf(id string) *string {
+	if id == "" {
+		return nil
+	}
+	return &id
 }
 
 // isUnlocked tells the answer for an object that may have a lock and has none.
