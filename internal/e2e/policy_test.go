@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -99,22 +100,60 @@ func hmacSHA256(key []byte, text string) []byte {
 	return h.Sum(nil)
 }
 
-// errand is what a role is there for.
+// errand is what a role is there for, in buckets and with options of all kinds.
 type errand struct {
-	role s3kloset.Role
+	name   string
+	role   s3kloset.Role
+	opts   []s3kloset.Option
+	popts  []s3kloset.PolicyOption
+	bucket func(at site, t *testing.T) string // nil makes a plain one
 	// run does it, and says what went wrong.
 	run func(ctx context.Context, t *testing.T, at site, b *s3kloset.Bucket) error
 	// lenient are actions that MinIO does not ask for where AWS does.
 	lenient []string
-	// unused are actions that only a run with a misfortune needs.
+	// unused are actions that only a run with a misfortune needs, or none that MinIO fails.
 	unused []string
+	// either are actions of which MinIO takes each for the others.
+	either []string
 }
 
 var errands = []errand{
-	{role: s3kloset.RoleSource, run: backUpUnderPolicy},
-	{role: s3kloset.RoleDestination, run: restoreUnderPolicy,
+	{name: "source", role: s3kloset.RoleSource, run: backUpUnderPolicy},
+	{name: "source without tags", role: s3kloset.RoleSource, run: backUpUnderPolicy,
+		opts: []s3kloset.Option{s3kloset.WithTagPolicy(s3kloset.TagsNever)}},
+	{name: "source with versions", role: s3kloset.RoleSource, run: backUpUnderPolicy,
+		popts: []s3kloset.PolicyOption{s3kloset.WithVersionedBucket()}, bucket: site.versioned,
+		either: []string{"s3:GetObject", "s3:GetObjectVersion"}, lenient: []string{"s3:GetObjectVersionTagging"}},
+	{name: "source with locks", role: s3kloset.RoleSource, run: backUpUnderPolicy,
+		popts: []s3kloset.PolicyOption{s3kloset.WithLockedBucket(), s3kloset.WithDiagnosis()}, bucket: site.locked,
+		either: []string{"s3:GetObject", "s3:GetObjectVersion"}, lenient: []string{"s3:GetObjectVersionTagging"},
+		unused: []string{"s3:GetObjectRetention", "s3:GetObjectLegalHold", "s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"}}, // for what a diagnosis tells
+	{name: "destination", role: s3kloset.RoleDestination, run: restoreUnderPolicy(site.plain),
 		lenient: []string{"s3:PutObjectTagging"}, unused: []string{"s3:AbortMultipartUpload"}},
-	{role: s3kloset.RoleStore, run: keepUnderPolicy, unused: []string{"s3:AbortMultipartUpload"}},
+	{name: "destination that keeps", role: s3kloset.RoleDestination, run: restoreUnderPolicy(site.plain),
+		opts:    []s3kloset.Option{s3kloset.WithOverwrite(s3kloset.SkipExisting)},
+		lenient: []string{"s3:PutObjectTagging"}, unused: []string{"s3:AbortMultipartUpload"}},
+	{name: "destination that compares", role: s3kloset.RoleDestination, run: restoreUnderPolicy(site.plain),
+		opts:    []s3kloset.Option{s3kloset.WithOverwrite(s3kloset.OverwriteIfDifferent)},
+		lenient: []string{"s3:PutObjectTagging", "s3:ListBucket"}, unused: []string{"s3:AbortMultipartUpload"}},
+	{name: "destination that encrypts", role: s3kloset.RoleDestination, run: restoreUnderPolicy(site.plain),
+		opts:    []s3kloset.Option{s3kloset.WithEncryption(s3kloset.Encryption{Mode: "AES256"})},
+		lenient: []string{"s3:PutObjectTagging"}, unused: []string{"s3:AbortMultipartUpload"}},
+	{name: "destination with locks", role: s3kloset.RoleDestination, run: restoreUnderPolicy(site.locked),
+		opts: []s3kloset.Option{s3kloset.WithRestoredLock(true)}, bucket: site.locked,
+		lenient: []string{"s3:PutObjectTagging"}, unused: []string{"s3:AbortMultipartUpload"}},
+	{name: "destination that makes its bucket", role: s3kloset.RoleDestination, run: restoreUnderPolicy(site.plain),
+		opts:    []s3kloset.Option{s3kloset.WithCreateBucket(true)},
+		bucket:  func(at site, t *testing.T) string { return at.newName(t, "policy") },
+		lenient: []string{"s3:PutObjectTagging"}, unused: []string{"s3:AbortMultipartUpload"}},
+	{name: "store", role: s3kloset.RoleStore, run: keepUnderPolicy, unused: []string{"s3:AbortMultipartUpload"}},
+	{name: "store that encrypts", role: s3kloset.RoleStore, run: keepUnderPolicy, unused: []string{"s3:AbortMultipartUpload"},
+		opts: []s3kloset.Option{s3kloset.WithEncryption(s3kloset.Encryption{Mode: "AES256"})}},
+	{name: "store with locks", role: s3kloset.RoleStore, run: keepLockedUnderPolicy,
+		popts: []s3kloset.PolicyOption{s3kloset.WithDiagnosis()},
+		// The second and third are for what maintenance removes, the others for what a diagnosis tells.
+		unused: []string{"s3:AbortMultipartUpload", "s3:DeleteObjectVersion", "s3:GetObjectRetention", "s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration"},
+		opts:   []s3kloset.Option{s3kloset.WithObjectLock(s3kloset.Governance, time.Hour)}, bucket: site.locked},
 }
 
 // TestPolicy runs each role under exactly its policy, and under its policy
@@ -122,15 +161,14 @@ var errands = []errand{
 func TestPolicy(t *testing.T) {
 	at := newSite(t, server.Shared(t, conformance.MinIO))
 	for _, e := range errands {
-		t.Run(e.role.String(), func(t *testing.T) { e.test(t, at) })
+		t.Run(e.name, func(t *testing.T) { e.test(t, at) })
 	}
 }
 
 func (e errand) test(t *testing.T, at site) {
 	policy := e.policy(t, "any-bucket")
 	t.Run("exact", func(t *testing.T) {
-		bucket := at.prepare(t, at.newName(t, "policy"))
-		b := at.open(t, bucket+"/data", assume(t, at.server, e.policy(t, bucket)))
+		b := e.start(t, at)
 		if err := e.run(t.Context(), t, at, b); err != nil {
 			t.Error(err)
 		}
@@ -140,12 +178,18 @@ func (e errand) test(t *testing.T, at site) {
 			}
 		}
 	})
+	if len(e.either) > 0 {
+		t.Run("without any of "+strings.Join(e.either, " and "), func(t *testing.T) {
+			if err := e.run(t.Context(), t, at, e.start(t, at, e.either...)); !errors.Is(err, s3kloset.ErrAccessDenied) {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
 	for _, action := range policy.Actions() {
 		t.Run("without "+action, func(t *testing.T) {
-			bucket := at.prepare(t, at.newName(t, "policy"))
-			b := at.open(t, bucket+"/data", assume(t, at.server, e.policy(t, bucket).Without(action)))
+			b := e.start(t, at, action)
 			err := e.run(t.Context(), t, at, b)
-			if slices.Contains(e.lenient, action) {
+			if slices.Contains(e.lenient, action) || slices.Contains(e.either, action) {
 				if err != nil {
 					t.Errorf("MinIO has learnt to ask for it: %v", err)
 				}
@@ -158,37 +202,80 @@ func (e errand) test(t *testing.T, at site) {
 				return
 			}
 			findings := e.diagnose(t, b)
-			if !slices.ContainsFunc(findings, func(f s3kloset.Finding) bool { return slices.Contains(f.Actions, action) }) {
+			if !slices.ContainsFunc(findings, func(f s3kloset.Finding) bool {
+				return slices.Contains(f.Actions, action) || f.Err != nil && strings.Contains(f.Err.Error(), action)
+			}) {
 				t.Errorf("it is named by neither the error, %v, nor the diagnosis, %+v", err, findings)
 			}
 		})
 	}
 }
 
+// start makes a handle that may do what the policy allows, but for some actions.
+func (e errand) start(t *testing.T, at site, without ...string) *s3kloset.Bucket {
+	t.Helper()
+	bucket := e.bucket
+	if bucket == nil {
+		bucket = site.plain
+	}
+	name := bucket(at, t)
+	policy := e.policy(t, name)
+	for _, action := range without {
+		policy = policy.Without(action)
+	}
+	return at.open(t, name+"/data", append(slices.Clone(e.opts), assume(t, at.server, policy))...)
+}
+
+// plain makes a bucket with an object that has tags and a checksum.
+func (at site) plain(t *testing.T) string { return at.prepare(t, at.newName(t, "policy")) }
+
+// versioned is plain, and keeps versions.
+func (at site) versioned(t *testing.T) string {
+	t.Helper()
+	bucket := at.newVersionedBucket(t)
+	at.show(t, bucket, nil)
+	return bucket
+}
+
+// locked is plain, and locks objects, the one in it for an hour.
+func (at site) locked(t *testing.T) string {
+	t.Helper()
+	bucket := at.newLockedBucket(t)
+	at.show(t, bucket, http.Header{
+		modeHeader: {"GOVERNANCE"}, untilHeader: {time.Now().Add(time.Hour).UTC().Format(time.RFC3339)}, holdHeader: {"ON"}})
+	return bucket
+}
+
 // prepare makes a bucket with an object that has tags and a checksum.
 func (at site) prepare(t *testing.T, bucket string) string {
 	t.Helper()
-	ctx := t.Context()
-	if err := at.client.CreateBucket(ctx, bucket); err != nil {
+	if err := at.client.CreateBucket(t.Context(), bucket); err != nil {
 		t.Fatal(err)
 	}
+	at.show(t, bucket, nil)
+	return bucket
+}
+
+// show puts the object of prepare into a bucket.
+func (at site) show(t *testing.T, bucket string, more http.Header) {
+	t.Helper()
 	body := []byte("content")
 	sum := sha256.Sum256(body)
 	header := http.Header{"X-Amz-Tagging": {"k=v"}, "X-Amz-Checksum-Sha256": {base64.StdEncoding.EncodeToString(sum[:])}}
-	if err := at.client.Put(ctx, bucket, "data/tagged", header, body); err != nil {
+	maps.Copy(header, more)
+	if err := at.client.Put(t.Context(), bucket, "data/tagged", header, body); err != nil {
 		t.Fatal(err)
 	}
-	return bucket
 }
 
 func (e errand) policy(t *testing.T, bucket string) s3kloset.Policy {
 	t.Helper()
-	b, err := s3kloset.New("s3://"+bucket+"/data", s3kloset.WithAnonymous(true))
+	b, err := s3kloset.New("s3://"+bucket+"/data", append(slices.Clone(e.opts), s3kloset.WithAnonymous(true))...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer b.Close()
-	policy, err := b.Policy(e.role)
+	policy, err := b.Policy(e.role, e.popts...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,17 +310,32 @@ func backUpUnderPolicy(ctx context.Context, t *testing.T, _ site, b *s3kloset.Bu
 	return err
 }
 
-func restoreUnderPolicy(ctx context.Context, t *testing.T, at site, b *s3kloset.Bucket) error {
-	repo := plain(ctx, t)
-	report, err := repo.Backup(ctx, at.open(t, at.prepare(t, at.newName(t, "origin"))).Source())
-	if err != nil {
-		t.Fatal(err)
+// restoreUnderPolicy restores what a bucket has, made by origin.
+func restoreUnderPolicy(origin func(site, *testing.T) string) func(context.Context, *testing.T, site, *s3kloset.Bucket) error {
+	return func(ctx context.Context, t *testing.T, at site, b *s3kloset.Bucket) error {
+		repo := plain(ctx, t)
+		report, err := repo.Backup(ctx, at.open(t, origin(at, t)).Source())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = repo.Restore(ctx, report.Snapshot.ID, b.Destination())
+		return err
 	}
-	_, err = repo.Restore(ctx, report.Snapshot.ID, b.Destination())
-	return err
 }
 
 func keepUnderPolicy(ctx context.Context, t *testing.T, at site, b *s3kloset.Bucket) error {
+	return keep(ctx, t, at, b, func(*s3kloset.Repository, string) error { return nil })
+}
+
+// keepLockedUnderPolicy extends the locks, too, which are looked at before.
+func keepLockedUnderPolicy(ctx context.Context, t *testing.T, at site, b *s3kloset.Bucket) error {
+	return keep(ctx, t, at, b, func(repo *s3kloset.Repository, snapshot string) error {
+		_, err := repo.ExtendRetention(ctx, snapshot, 2*time.Hour)
+		return err
+	})
+}
+
+func keep(ctx context.Context, t *testing.T, at site, b *s3kloset.Bucket, then func(repo *s3kloset.Repository, snapshot string) error) error {
 	store := b.Store()
 	repo, err := s3kloset.CreateRepository(ctx, store, s3kloset.WithPlaintext())
 	if err != nil {
@@ -242,6 +344,9 @@ func keepUnderPolicy(ctx context.Context, t *testing.T, at site, b *s3kloset.Buc
 	report, err := repo.Backup(ctx, at.open(t, at.prepare(t, at.newName(t, "origin"))).Source())
 	if err == nil {
 		err = repo.Check(ctx, report.Snapshot.ID)
+	}
+	if err == nil {
+		err = then(repo, report.Snapshot.ID)
 	}
 	if err == nil {
 		_, err = store.CleanUp(ctx, 0)
