@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -286,6 +287,16 @@ var maladiesOfPermission = []malady{
 		check: s3kloset.CheckMultipart, verdict: s3kloset.VerdictDegraded, action: "s3:ListBucketMultipartUploads", kind: s3kloset.ErrAccessDenied},
 	{name: "uploads never listed", roles: store, afflict: always("ListMultipartUploads", s3test.Status(501, "NotImplemented")),
 		check: s3kloset.CheckMultipart, verdict: s3kloset.VerdictDegraded, says: "cannot be listed", kind: errors.ErrUnsupported},
+	{name: "versioning broken", roles: allRoles, afflict: always("GetBucketVersioning", s3test.Status(500, "InternalError")),
+		check: s3kloset.CheckVersioning, verdict: s3kloset.VerdictBroken, says: "see the error of the server"},
+	{name: "versioning throttled", roles: allRoles, afflict: always("GetBucketVersioning", s3test.Status(503, "SlowDown")),
+		check: s3kloset.CheckVersioning, verdict: s3kloset.VerdictBroken, says: "requests_per_second", kind: s3kloset.ErrThrottled},
+	{name: "lock unknown", roles: allRoles, afflict: always("GetObjectLockConfiguration", s3test.Status(501, "NotImplemented")),
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictOK, says: "no object lock"},
+	{name: "lock broken", roles: allRoles, afflict: always("GetObjectLockConfiguration", s3test.Status(500, "InternalError")),
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken, says: "see the error of the server"},
+	{name: "reading to compare denied", roles: destination, opts: []s3kloset.Option{s3kloset.WithOverwrite(s3kloset.OverwriteIfDifferent)},
+		afflict: denied("GetObject"), check: s3kloset.CheckGet, verdict: s3kloset.VerdictBroken, action: "s3:GetObject", kind: s3kloset.ErrAccessDenied},
 	{name: "tags of an object denied", roles: source, afflict: denied("GetObjectTagging"), opts: []s3kloset.Option{s3kloset.WithTagPolicy(s3kloset.TagsNever)},
 		check: s3kloset.CheckTags, verdict: s3kloset.VerdictOK},
 }
@@ -631,6 +642,39 @@ func TestDiagnoseWithoutCredentials(t *testing.T) {
 		if p.server.Count("") > 0 {
 			t.Error("there were requests")
 		}
+	}
+}
+
+// deadNetwork is one in which every request ends so.
+type deadNetwork struct{ err error }
+
+func (b deadNetwork) RoundTrip(*http.Request) (*http.Response, error) { return nil, b.err }
+
+// TestDiagnoseNetwork tells the ways in which no answer comes from each other.
+func TestDiagnoseNetwork(t *testing.T) {
+	for says, err := range map[string]error{
+		"there is no host s3.example.test":        &net.DNSError{Name: "s3.example.test", IsNotFound: true},
+		"name s3.example.test cannot be resolved": &net.DNSError{Name: "s3.example.test", IsTemporary: true},
+		"s3.example.test does not answer in time": &net.OpError{Op: "dial", Err: os.ErrDeadlineExceeded},
+		"s3.example.test takes no connection":     &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED},
+		"the proxy on the way to s3.example.test": &net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED},
+	} {
+		t.Run(says, func(t *testing.T) {
+			b, openErr := s3kloset.New("s3://bucket", s3kloset.WithEndpoint("https://s3.example.test"),
+				s3kloset.WithCredentials("AKID", "secret", ""), s3kloset.WithTransport(deadNetwork{err}))
+			if openErr != nil {
+				t.Fatal(openErr)
+			}
+			defer b.Close()
+			d, openErr := b.Diagnose(t.Context(), s3kloset.RoleSource)
+			if openErr != nil {
+				t.Fatal(openErr)
+			}
+			f, _ := d.Finding(s3kloset.CheckReach)
+			if f.Verdict != s3kloset.VerdictBroken || f.Remedy == "" || !strings.Contains(f.Detail, says) || !errors.Is(f.Err, s3kloset.ErrUnreachable) {
+				t.Errorf("want %q:%s", says, table(d))
+			}
+		})
 	}
 }
 
