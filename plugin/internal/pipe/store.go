@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	gstorage "github.com/PlakarKorp/integration-grpc/storage"
 	"github.com/PlakarKorp/kloset/connectors/storage"
@@ -21,6 +22,9 @@ const (
 	listEntry = 34
 	// maxList is how many identifiers a list can have.
 	maxList = hostMessage / listEntry
+	// abandonment is how long the locks of a host that has gone keep the plugin: the
+	// server may be as dead as the host.
+	abandonment = 10 * time.Second
 )
 
 // ErrListTooLong reports a list that the host cannot receive. The repository is
@@ -222,9 +226,13 @@ func (s *storeServer) Close(ctx context.Context, _ *gstorage.CloseRequest) (*gst
 // abandon removes the locks of a host that has gone without Close. There is nobody
 // to tell an error: such a lock goes when it is ten minutes old.
 func (s *storeServer) abandon() {
-	if store, err := s.session.get("abandon"); err == nil {
-		_ = s.held.release(context.Background(), store)
+	store, err := s.session.get("abandon")
+	if err != nil {
+		return
 	}
+	ctx, cancel := context.WithTimeout(context.Background(), abandonment)
+	defer cancel()
+	_ = s.held.release(ctx, store)
 }
 
 // macOf checks the length of an identifier.
