@@ -33,6 +33,10 @@ const (
 	DiffTags DifferenceKind = "tags"
 	// DiffContent is other bytes.
 	DiffContent DifferenceKind = "content"
+	// DiffUnread is no difference but a warning, what WarnTags is in a backup:
+	// the Property "tags" was not compared, because these credentials may not
+	// read it. All else of the object was.
+	DiffUnread DifferenceKind = "unread"
 )
 
 // Difference is one way in which an object of a bucket is not what it is in a
@@ -40,7 +44,7 @@ const (
 type Difference struct {
 	Key      string         `json:"key"` // in the bucket
 	Kind     DifferenceKind `json:"kind"`
-	Property string         `json:"property,omitempty"` // a header, meta.NAME, or the key of a tag
+	Property string         `json:"property,omitempty"` // a header, meta.NAME, or the key of a tag; tags for DiffUnread
 	Snapshot string         `json:"snapshot,omitempty"` // what the snapshot has; "" for nothing
 	Bucket   string         `json:"bucket,omitempty"`   // what the bucket has
 }
@@ -106,6 +110,11 @@ func (d *differ) metadata(meta, live Metadata) {
 }
 
 func (d *differ) tags(tags, live map[string]string) { d.entries(DiffTags, "", tags, live) }
+
+// unread says that tags were not compared.
+func (d *differ) unread() {
+	d.found = append(d.found, Difference{Key: d.key, Kind: DiffUnread, Property: "tags"})
+}
 
 func (d *differ) entries(kind DifferenceKind, prefix string, snapshot, live map[string]string) {
 	names := make(map[string]bool)

@@ -57,6 +57,10 @@ func WithDepth(depth VerifyDepth) VerifyOption {
 // count from the root of each. Nothing is restored. Objects that the source
 // leaves out by its patterns are left out on both sides.
 //
+// Tags that may not be read are a warning and no error: all else of the object
+// is compared, and a Difference of the kind DiffUnread says that they were not.
+// Of a server that has no tags, those of the snapshot are missing.
+//
 // The differences come in no particular order, while the comparison goes on.
 // An error that comes with a Key concerns that object alone; one without ends
 // the comparison, and without one it was complete. The loop may be left at any
@@ -324,11 +328,21 @@ func (v *verification) ask(ctx context.Context, o *object, entry *vfs.Entry, met
 	if v.src.bucket.cfg.source.tags == TagsNever {
 		return nil
 	}
-	tags, err := client.Tags(ctx, key, bucket.Pin{VersionID: live.VersionID})
-	if err != nil {
+	return v.askTags(ctx, o, meta, bucket.Pin{VersionID: live.VersionID}, d)
+}
+
+// askTags compares tags. Missing permission for them is a warning, as in a
+// backup. A server that has none differs in those that the snapshot has.
+func (v *verification) askTags(ctx context.Context, o *object, meta Metadata, pin bucket.Pin, d *differ) error {
+	tags, err := v.src.bucket.client.Tags(ctx, o.entry.Key, pin)
+	switch {
+	case errors.Is(err, ErrAccessDenied):
+		d.unread()
+	case err == nil, errors.Is(err, errors.ErrUnsupported):
+		d.tags(meta.Tags, tags)
+	default:
 		return v.walk.explain(ctx, o, err)
 	}
-	d.tags(meta.Tags, tags)
 	return nil
 }
 

@@ -200,6 +200,56 @@ func TestVerifyGoesOnAfterAnObjectThatFails(t *testing.T) {
 	w.expectFound("found", found, "dir00/file0004 missing", "dir01/file0011 content", "dir01/file0011 etag", "dir01/file0011 size")
 }
 
+// TestVerifyWhereTagsCannotBeRead: what a backup takes for a warning does not
+// fail a comparison, and nothing that was not compared passes for the same.
+func TestVerifyWhereTagsCannotBeRead(t *testing.T) {
+	tests := map[string]struct {
+		answer s3test.Action
+		more   []string
+	}{
+		"not allowed": {s3test.Status(403, "AccessDenied"), []string{`"tagged": unread tags`, `"untagged": unread tags`}},
+		"no tags":     {s3test.Status(501, "NotImplemented"), []string{`"tagged": tags team: "a" in the snapshot, "" in the bucket`}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			quiet(t)
+			w := newWorld(t)
+			w.data.Put("tagged", []byte("one"), s3test.Properties{CacheControl: "no-store", Tags: map[string]string{"team": "a"}})
+			w.data.Put("untagged", []byte("two"), s3test.Properties{})
+			id := w.backup().Snapshot.ID
+			w.data.Put("tagged", []byte("one"), s3test.Properties{Tags: map[string]string{"team": "a"}})
+			w.server.Faults().Add(s3test.Fault{Op: "GetObjectTagging", Bucket: "data", Times: s3test.Always, Action: test.answer})
+			for _, depth := range []VerifyDepth{VerifyMetadata, VerifyContent} {
+				want := append([]string{`"tagged": metadata cache-control: "no-store" in the snapshot, "" in the bucket`}, test.more...)
+				slices.Sort(want)
+				w.expectFound(fmt.Sprint("depth ", depth), w.verify(id, w.at("s3://data").Source(), WithDepth(depth)), want...)
+			}
+			w.expectFound("never", w.verify(id, w.at("s3://data", WithTagPolicy(TagsNever)).Source(), WithDepth(VerifyMetadata)),
+				`"tagged": metadata cache-control: "no-store" in the snapshot, "" in the bucket`)
+			w.server.Faults().VerifyAll(t)
+		})
+	}
+}
+
+// TestVerifyWhereTagsFail: an error of the server is none of the permission,
+// and concerns the object.
+func TestVerifyWhereTagsFail(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	w.data.Put("a", []byte("one"), s3test.Properties{})
+	id := w.backup().Snapshot.ID
+	w.server.Faults().Add(s3test.Fault{Op: "GetObjectTagging", Key: "a", Times: s3test.Always, Action: s3test.Status(400, "InvalidRequest")})
+	var failed []string
+	for d, err := range w.repo.Verify(t.Context(), id, w.at("s3://data").Source(), WithDepth(VerifyMetadata)) {
+		if err == nil {
+			t.Errorf("found %v", d)
+		}
+		failed = append(failed, d.Key)
+	}
+	w.expectFound("failed", failed, "a")
+	w.server.Faults().VerifyAll(t)
+}
+
 func TestVerifyThatCannotBegin(t *testing.T) {
 	quiet(t)
 	w := newWorld(t)

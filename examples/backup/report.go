@@ -115,11 +115,15 @@ func (p *printer) outcome(o s3kloset.Outcome, d time.Duration) {
 	p.line("", "%d objects: %d stored (%s), %d unchanged, %d skipped, %d gone, %d failed; %s",
 		o.Listed, o.Stored, size(o.Bytes), o.Unchanged, o.Skipped, o.Gone, o.Failed, short(d))
 	p.requests("  requests", o.Requests)
-	for _, kind := range slices.Sorted(maps.Keys(o.Warnings)) {
-		w := o.Warnings[kind]
+	p.warnings(o.Warnings)
+	p.failures(o.Failures, o.Failed)
+}
+
+func (p *printer) warnings(all s3kloset.Warnings) {
+	for _, kind := range slices.Sorted(maps.Keys(all)) {
+		w := all[kind]
 		p.line("  warning", "%s: %d objects: %s", kind, w.Count, quoted(w.Keys, w.Count))
 	}
-	p.failures(o.Failures, o.Failed)
 }
 
 // failures lists those that are known of so many.

@@ -49,6 +49,21 @@ type verification struct {
 	Differences []s3kloset.Difference `json:"differences,omitempty"` // the first 1,000
 	Failed      int64                 `json:"failed"`                // objects that could not be compared
 	Failures    []s3kloset.Failure    `json:"failures,omitempty"`    // the first 1,000
+	Warnings    s3kloset.Warnings     `json:"warnings,omitempty"`
+}
+
+// unreadKept is how many keys with tags that may not be read a report holds.
+const unreadKept = 10
+
+// unread counts an object whose tags were not compared.
+func (v *verification) unread(key string) {
+	if v.Warnings == nil {
+		v.Warnings = s3kloset.Warnings{s3kloset.WarnTags: {}}
+	}
+	w := v.Warnings[s3kloset.WarnTags]
+	if w.Count++; w.Count <= unreadKept {
+		w.Keys = append(w.Keys, key)
+	}
 }
 
 // doVerify compares a snapshot with the bucket that it was restored into, or
@@ -70,6 +85,8 @@ func (j *job) doVerify(ctx context.Context) error {
 			if len(v.Failures) < findingsKept {
 				v.Failures = append(v.Failures, s3kloset.Failure{Key: d.Key, Err: err})
 			}
+		case d.Kind == s3kloset.DiffUnread:
+			v.unread(d.Key)
 		default:
 			v.Count++
 			if len(v.Differences) < findingsKept {
@@ -96,6 +113,7 @@ func (p *printer) verification(v *verification) {
 	}
 	if v.Count == 0 && v.Failed == 0 {
 		p.line("verify", "%s is as snapshot %s by its %s", v.Bucket, v.Snapshot, v.Depth)
+		p.warnings(v.Warnings)
 		return
 	}
 	p.line("verify", "%s and snapshot %s by its %s: %d differences", v.Bucket, v.Snapshot, v.Depth, v.Count)
@@ -105,5 +123,6 @@ func (p *printer) verification(v *verification) {
 	if more := v.Count - int64(len(v.Differences)); more > 0 {
 		p.line("  DIFFERENCE", "and %d more", more)
 	}
+	p.warnings(v.Warnings)
 	p.failures(v.Failures, v.Failed)
 }

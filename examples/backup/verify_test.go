@@ -52,3 +52,18 @@ func TestVerification(t *testing.T) {
 		t.Errorf("an object that cannot be read: %+v", r.Verified)
 	}
 }
+
+// TestVerificationWithoutTags: tags that may not be read are a warning, in the
+// comparison as in the backup.
+func TestVerificationWithoutTags(t *testing.T) {
+	server, options := service(t)
+	fillLittle(server.Bucket("source"))
+	common := append([]string{"-plaintext", "-store", filepath.Join(t.TempDir(), "r"), "-source", "s3://source"}, options...)
+	want(t, exitOK, common...)
+	server.Faults().Add(s3test.Fault{Op: "GetObjectTagging", Times: s3test.Always, Action: s3test.Status(403, "AccessDenied")})
+	i := invoke(t.Context(), t, append([]string{"-verify=content"}, common...)...)
+	if i.status != exitOK || !strings.Contains(i.stdout, "is as snapshot") || !strings.Contains(i.stdout, "warning       tags: 4 objects: ") {
+		t.Errorf("status %d, report\n%s", i.status, i.stdout)
+	}
+	server.Faults().VerifyAll(t)
+}
