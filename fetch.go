@@ -304,13 +304,11 @@ func metadataOf(a bucket.Attributes) Metadata {
 }
 
 // appetite estimates whether the engine will read an object that we know
-// nothing of. The facade is certain of it. Else the engine may know the object
-// from a snapshot that we do not see, and a body that is fetched ahead is
-// wasted: so the first objects cost a HEAD each, unless there is reason to
-// think that all are new, and what the engine does with them decides.
+// nothing of. It may know the object from a snapshot that we do not see, and a
+// body that is fetched ahead is wasted: so the first objects cost a HEAD each,
+// unless there is reason to think that all are new, and what the engine does
+// with them decides. The first that it does not read refutes any such reason.
 type appetite struct {
-	certain bool
-
 	mu    sync.Mutex
 	new   int // unknown objects read in a row
 	known int // objects that a cache knew and the engine read, in a row
@@ -323,7 +321,7 @@ const enoughRead = 16
 func (a *appetite) eager() bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.certain || a.new >= enoughRead
+	return a.new >= enoughRead
 }
 
 // readsKnown tells that the engine reads what our cache takes for unchanged,

@@ -2,8 +2,10 @@ package s3kloset
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -147,4 +149,100 @@ func TestMetadataCacheBegins(t *testing.T) {
 	if wasted := w.server.Count("GetObject") - before; wasted > objects/3 {
 		t.Errorf("%d of %d unchanged objects were read", wasted, objects)
 	}
+}
+
+// cacheFile is the one file of a cache.
+func cacheFile(t *testing.T, cache string) string {
+	t.Helper()
+	names, err := filepath.Glob(filepath.Join(cache, "*.s3meta"))
+	if err != nil || len(names) != 1 {
+		t.Fatalf("%q, %v; want one file", names, err)
+	}
+	return names[0]
+}
+
+// replaceCache puts other bytes in the place of a cache.
+func replaceCache(t *testing.T, cache string, edit func(whole []byte) []byte) {
+	t.Helper()
+	name := cacheFile(t, cache)
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, edit(whole), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// fillWide puts objects whose descriptions take many blocks of a cache.
+func (w *world) fillWide(folder string, n int) {
+	for i := range n {
+		w.data.Put(fmt.Sprintf("%s/%04d", folder, i), fmt.Appendf(nil, "%s %d", folder, i), s3test.Properties{
+			Metadata: map[string]string{"wide": strings.Repeat(strconv.Itoa(i), 500)}})
+	}
+}
+
+// TestMetadataCacheThatKnowsLess than the snapshot that the engine compares with:
+// bodies of what the engine does not read are fetched until that shows, and no
+// longer. The next backup knows all again.
+func TestMetadataCacheThatKnowsLess(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	const known, more = 20, 200
+	cache := t.TempDir()
+	opts := []Option{WithMetadataCache(cache), WithTagPolicy(TagsOnChange), WithConcurrency(8)}
+	w.fillWide("first", known)
+	w.blindBackup(opts...)
+	old, err := os.ReadFile(cacheFile(t, cache))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.fillWide("more", more)
+	before := w.server.Count("HeadObject")
+	w.blindBackup(opts...)
+	if heads := w.server.Count("HeadObject") - before; heads != 0 {
+		t.Errorf("%d HEAD of objects that are new to a cache that is whole", heads)
+	}
+	for name, edit := range map[string]func(whole []byte) []byte{
+		"an older one":       func([]byte) []byte { return old },
+		"cut in the middle":  func(whole []byte) []byte { return whole[:len(whole)*3/4] },
+		"a bit of it turned": func(whole []byte) []byte { whole[len(whole)*3/4] ^= 1; return whole },
+		"cut in its head":    func(whole []byte) []byte { return whole[:7] },
+		"empty":              func([]byte) []byte { return nil },
+	} {
+		replaceCache(t, cache, edit)
+		before := w.server.Count("GetObject")
+		report := w.blindBackup(opts...)
+		w.counts(name, report.Counts, Counts{Listed: known + more, Unchanged: known + more})
+		if wasted := w.server.Count("GetObject") - before; wasted > more/3 {
+			t.Errorf("%s: %d of %d objects were fetched for an engine that reads none", name, wasted, known+more)
+		}
+		if n := w.reading(func() { report = w.blindBackup(opts...) }); n != 0 {
+			t.Errorf("%s: %d reads of objects in the backup after it", name, n)
+		}
+		w.same(w.data, w.restore(report.Snapshot.ID))
+	}
+}
+
+// TestListingWithoutETags leaves open which objects are unchanged, also where
+// the source sees the previous snapshot.
+func TestListingWithoutETags(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	const objects = 200
+	w.fill(objects)
+	w.server.Faults().Add(s3test.Fault{Op: "ListObjectsV2", Bucket: "data", Times: s3test.Always, Action: s3test.RemoveElement("ETag")})
+	src := func() *Bucket { return w.at("s3://data", WithConcurrency(8)) }
+	w.backupOf(src())
+	if heads := w.server.Count("HeadObject"); heads != 0 {
+		t.Errorf("%d HEAD in the first backup", heads)
+	}
+	before := w.server.Count("GetObject")
+	report := w.backupOf(src())
+	w.counts("second backup", report.Counts, Counts{Listed: objects, Unchanged: objects})
+	if wasted := w.server.Count("GetObject") - before; wasted > objects/2 {
+		t.Errorf("%d of %d objects were fetched for an engine that reads none", wasted, objects)
+	}
+	w.same(w.data, w.restore(report.Snapshot.ID))
+	w.server.Faults().VerifyAll(t)
 }

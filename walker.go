@@ -149,18 +149,16 @@ func (s *Source) walk(ctx context.Context) *walk {
 		inflight: make(map[string]*object),
 	}
 	if s.next != nil {
-		w.limits, w.appetite.certain = *s.next, true
+		w.limits = *s.next
+		w.appetite.new = enoughRead
 		s.next = nil
 	}
 	w.known = s.recollect(w.limits.previous)
 	w.known.rewrite(s.bucket)
-	switch {
-	case w.known.cache != nil:
-		// What a cache does not know is new, and will be read.
-		w.appetite.certain = true
-	case s.bucket.cfg.source.cache != "":
-		// Who keeps a cache, and has none of this location, backs it up for the
-		// first time. If the engine knows it all the same, it shows at once.
+	if s.bucket.cfg.source.cache != "" {
+		// What a cache does not know is new, and who has none of this location
+		// backs it up for the first time. A cache may also be older than the
+		// snapshot that the engine compares with, or damaged: that shows at once.
 		w.appetite.new = enoughRead
 	}
 	return w
