@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -261,6 +262,44 @@ func TestRestoreToExportersThatMisbehave(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRestoreToAnExporterThatHidesFailures: a body that could not be read has
+// failed, whatever the exporter says of it.
+func TestRestoreToAnExporterThatHidesFailures(t *testing.T) {
+	quiet(t)
+	w := newHookedWorld(t)
+	for i := range 20 { // in one folder, which has been read when the first of them comes
+		w.data.Put(fmt.Sprintf("k%02d", i), []byte(fmt.Sprint("body ", i)), s3test.Properties{})
+	}
+	w.backup()
+	cut := errors.New("line is cut")
+	const good = 5
+	report, err := w.repo.Restore(t.Context(), "", exportFunc{klosettest.NewMemExporter(),
+		func(_ context.Context, records <-chan *connectors.Record, results chan<- *connectors.Result) error {
+			defer close(results)
+			defer w.hook.set(nil)
+			read := 0
+			for record := range records {
+				if !record.FileInfo.IsDir() {
+					if read++; read == good+1 {
+						w.hook.set(func(_ context.Context, call klosettest.Call) error {
+							if call.Op == klosettest.OpGet {
+								return cut
+							}
+							return nil
+						})
+					}
+					_, _ = io.Copy(io.Discard, record.Reader)
+				}
+				results <- record.Ok()
+			}
+			return nil
+		}})
+	if !errors.Is(err, ErrIncomplete) || !errors.Is(err, cut) {
+		t.Errorf("error %v", err)
+	}
+	w.counts("restore", report.Counts, Counts{Listed: 20, Stored: good, Failed: 20 - good})
 }
 
 func TestSnapshotArgument(t *testing.T) {

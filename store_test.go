@@ -525,6 +525,85 @@ func TestStoreObjectLock(t *testing.T) {
 	}
 }
 
+// TestStoreObjectLockOfAnotherHandle: one without the option hides a blob behind a
+// delete marker, as documented. Its bytes stay, for whoever asks for the version.
+func TestStoreObjectLockOfAnotherHandle(t *testing.T) {
+	v := newVault(t)
+	v.vault.EnableObjectLock()
+	id, body := objects.MAC{0xab}, []byte("kept")
+	if _, err := v.store(WithObjectLock(Compliance, time.Hour)).Put(t.Context(), storage.StorageResourcePackfile, id, bytes.NewReader(body)); err != nil {
+		t.Fatal(err)
+	}
+	plain := v.store()
+	if err := plain.Delete(t.Context(), storage.StorageResourcePackfile, id); err != nil {
+		t.Fatalf("delete: %v", err)
+	}
+	if _, err := plain.Get(t.Context(), storage.StorageResourcePackfile, id, nil); !errors.Is(err, ErrNotFound) {
+		t.Errorf("get of what is hidden: %v", err)
+	}
+	if ids, err := plain.List(t.Context(), storage.StorageResourcePackfile); err != nil || len(ids) != 0 {
+		t.Errorf("%d packfiles are listed, %v", len(ids), err)
+	}
+	locked, markers := 0, 0
+	for _, o := range v.vault.Versions() {
+		switch {
+		case o.Marker:
+			markers++
+		case bytes.Equal(o.Body, body) && o.LockMode == "COMPLIANCE":
+			locked++
+		}
+	}
+	if locked != 1 || markers < 1 {
+		t.Errorf("%d locked versions and %d delete markers, want the bytes under a marker", locked, markers)
+	}
+}
+
+// TestStoreSize counts the bytes of what is in the store, and of nothing else.
+func TestStoreSize(t *testing.T) {
+	v := newVault(t)
+	store := v.store()
+	v.vault.Put("repository/packfiles/no", make([]byte, 1<<20), s3test.Properties{})
+	v.vault.Put("rep", make([]byte, 1<<20), s3test.Properties{})
+	if size, err := store.Size(t.Context()); err != nil || size != 0 {
+		t.Errorf("an empty store has %d bytes, %v", size, err)
+	}
+	if err := store.Create(t.Context(), make([]byte, 77)); err != nil {
+		t.Fatal(err)
+	}
+	want := int64(77)
+	for i, resource := range []storage.StorageResource{storage.StorageResourcePackfile, storage.StorageResourceState, storage.StorageResourceLock} {
+		n, err := store.Put(t.Context(), resource, objects.MAC{byte(i)}, bytes.NewReader(make([]byte, 1000<<i)))
+		if err != nil || n != 1000<<i {
+			t.Fatalf("%d bytes, %v", n, err)
+		}
+		want += n
+	}
+	for i := range 1100 { // more than a page
+		want += 3
+		v.vault.Put(fmt.Sprintf("repo/packfiles/ab/%064x", i), []byte("abc"), s3test.Properties{})
+	}
+	if size, err := store.Size(t.Context()); err != nil || size != want {
+		t.Errorf("%d bytes, %v; want %d", size, err, want)
+	}
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if size, err := store.Size(ctx); !errors.Is(err, context.Canceled) || size != 0 {
+		t.Errorf("cancelled before: %d bytes, %v", size, err)
+	}
+	ctx, cancel = context.WithCancel(t.Context())
+	defer cancel()
+	v.server.Faults().Add(s3test.Fault{Op: "ListObjectsV2", Nth: 2, Action: s3test.RunFirst(cancel)})
+	if _, err := store.Size(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled between two pages: %v", err)
+	}
+	v.server.Faults().Add(s3test.Fault{Op: "ListObjectsV2", Nth: 2, Times: s3test.Always, Action: s3test.Status(403, "AccessDenied")})
+	if size, err := store.Size(t.Context()); !errors.Is(err, ErrAccessDenied) || size != 0 {
+		t.Errorf("a page that may not be read: %d bytes, %v", size, err)
+	}
+	v.server.Faults().VerifyAll(t)
+}
+
 func TestStoreObjectLockFreesSpace(t *testing.T) {
 	v := newVault(t)
 	v.vault.EnableObjectLock()

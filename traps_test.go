@@ -617,8 +617,39 @@ type errorReader struct{ err error }
 
 func (r errorReader) Read([]byte) (int, error) { return 0, r.err }
 
-// TestTrapNoConcurrency: zero would hang.
+// TestTrapNoConcurrency: with zero, the engine has nobody to take records, and an
+// importer that sends one waits for ever. It shows in the acknowledgements, which
+// end before there can be any. No option lets zero get there.
 func TestTrapNoConcurrency(t *testing.T) {
+	quiet(t)
+	if _, err := CreateRepository(t.Context(), klosettest.NewMemStore(), WithPlaintext(), WithEngineConcurrency(0)); !errors.Is(err, ErrInvalidOption) {
+		t.Errorf("zero: %v, want ErrInvalidOption", err)
+	}
+	repo := createPlain(t, klosettest.NewMemStore())
+	op, err := repo.begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := op.repo.AppContext().MaxConcurrency
+	if was < 1 {
+		t.Errorf("the engine gets %d", was)
+	}
+	op.repo.AppContext().MaxConcurrency = 0
+	op.end()
+	nobody := errors.New("nobody takes records")
+	if _, err := repo.Backup(t.Context(), importFunc{flags: klocation.FLAG_NEEDACK, fn: func(_ context.Context, records chan<- *connectors.Record, results <-chan *connectors.Result) error {
+		defer close(records)
+		select {
+		case _, open := <-results:
+			if !open {
+				return nobody
+			}
+		case <-time.After(time.Minute):
+		}
+		return errors.New("somebody waits for records: the trap is gone")
+	}}); !errors.Is(err, nobody) {
+		t.Errorf("engine with a concurrency of 0: %v, want %v", err, nobody)
+	}
 	for _, n := range []int{1, 64} {
 		repo := createPlain(t, klosettest.NewMemStore(), WithEngineConcurrency(n))
 		if _, err := repo.Backup(t.Context(), klosettest.NewMemImporter(klosettest.Tree()[:4])); err != nil {

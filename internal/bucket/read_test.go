@@ -294,6 +294,37 @@ func TestGetChecksum(t *testing.T) {
 	}
 }
 
+// TestGetNewerChecksums: those that S3 got in 2025 are verified too, by the
+// header that the answer has.
+func TestGetNewerChecksums(t *testing.T) {
+	body := bytesOf(10_000, 7)
+	for _, algorithm := range []string{"SHA512", "MD5"} {
+		t.Run(algorithm, func(t *testing.T) {
+			play(t, Config{}, func(t *testing.T, s *stage) {
+				put := s.bucket.Put("k", body, s3test.Properties{})
+				stated := s3test.Chain(s3test.SetHeader(checksumHeader(algorithm), sumOf(algorithm, body)), s3test.SetHeader("X-Amz-Checksum-Type", "FULL_OBJECT"))
+				s.fault(s3test.Fault{Op: "GetObject", Action: stated})
+				object, err := s.client.Get(t.Context(), "k", pinOf(put))
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got, err := drained(object, nil); err != nil || !bytes.Equal(got, body) {
+					t.Errorf("%d bytes, %v", len(got), err)
+				}
+				if want := []Checksum{{Algorithm: algorithm, Value: sumOf(algorithm, body)}}; !slices.Equal(object.Checksums, want) {
+					t.Errorf("checksums are %v", object.Checksums)
+				}
+				s.fault(s3test.Fault{Op: "GetObject", Action: s3test.Chain(stated, s3test.FlipBit(9_999))})
+				_, err = readAll(t.Context(), s.client, "k", pinOf(put))
+				wantError(t, err, ErrChecksum, "get", "k")
+				if !strings.Contains(err.Error(), algorithm) {
+					t.Errorf("message does not name %s: %v", algorithm, err)
+				}
+			})
+		})
+	}
+}
+
 // TestGetChecksumAcrossConnections: a bit that is wrong in either half.
 func TestGetChecksumAcrossConnections(t *testing.T) {
 	play(t, Config{}, func(t *testing.T, s *stage) {
