@@ -1,6 +1,7 @@
 package s3kloset
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -358,4 +359,114 @@ func isolate(t *testing.T) {
 	} {
 		t.Setenv(name, value)
 	}
+}
+
+// TestExpectedBucketOwner: in a bucket of another account nothing is read and
+// nothing written, by whatever role. Every request says who is expected.
+func TestExpectedBucketOwner(t *testing.T) {
+	quiet(t)
+	const owner, other = "000011112222", "333344445555"
+	w := newWorld(t)
+	w.fill(5)
+	id := w.backupOf(w.at("s3://data", WithExpectedBucketOwner(owner))).Snapshot.ID
+
+	// Larger than a part, so that a restore would begin an upload.
+	w.data.Put("large", make([]byte, 6<<20), s3test.Properties{})
+	large := w.backup().Snapshot.ID
+	target := w.server.CreateBucket("target")
+	w.server.ResetRequests()
+	wrong := func(location string) *Bucket {
+		return w.at(location, WithExpectedBucketOwner(other), WithPartSize(5<<20))
+	}
+	report, err := w.repo.Backup(t.Context(), wrong("s3://data").Source())
+	if !errors.Is(err, ErrAccessDenied) || report != nil && report.Snapshot.ID != "" {
+		t.Errorf("backup: %v, %+v", err, report)
+	}
+	restored, err := w.repo.Restore(t.Context(), large, wrong("s3://target").Destination())
+	if !errors.Is(err, ErrAccessDenied) || restored.Stored != 0 {
+		t.Errorf("restore: %v, %+v", err, restored.Counts)
+	}
+	if _, err := CreateRepository(t.Context(), wrong("s3://target").Store(), WithPlaintext()); !errors.Is(err, ErrAccessDenied) {
+		t.Errorf("repository: %v", err)
+	}
+	if target.Len() != 0 || target.Uploads() != 0 {
+		t.Errorf("written: %q, %d uploads", target.Keys(), target.Uploads())
+	}
+	for _, r := range w.server.Requests() {
+		if r.Header.Get("X-Amz-Expected-Bucket-Owner") != other || r.Status < 400 {
+			t.Errorf("%s %s/%s expects the owner %q and is answered with %d", r.Op, r.Bucket, r.Key, r.Header.Get("X-Amz-Expected-Bucket-Owner"), r.Status)
+		}
+	}
+
+	if _, err := w.repo.Restore(t.Context(), id, w.at("s3://target", WithExpectedBucketOwner(owner)).Destination()); err != nil {
+		t.Errorf("restore into a bucket of the right owner: %v", err)
+	}
+}
+
+// TestAWSConfig: region and endpoint are those of the configuration, and other
+// options come on top. Its credentials are a matter of internal/bucket.
+func TestAWSConfig(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	w.fill(3)
+	there, nowhere := w.server.URL(), "http://127.0.0.1:1"
+	keys := WithCredentials(w.server.AccessKey(), w.server.SecretKey(), "")
+	for name, test := range map[string]struct {
+		given  AWSConfig
+		opts   []Option
+		region string
+	}{
+		"all of it":  {AWSConfig{Region: "eu-west-3", BaseEndpoint: &there}, nil, "eu-west-3"},
+		"no region":  {AWSConfig{BaseEndpoint: &there}, nil, "us-east-1"},
+		"on top":     {AWSConfig{Region: "eu-west-3", BaseEndpoint: &nowhere}, []Option{WithEndpoint(there), WithRegion("ap-south-1")}, "ap-south-1"},
+		"underneath": {AWSConfig{Region: "eu-west-3", BaseEndpoint: &nowhere}, []Option{WithEndpoint(there)}, "eu-west-3"},
+	} {
+		// Before or after the others is the same.
+		for _, opts := range [][]Option{append([]Option{WithAWSConfig(test.given), keys}, test.opts...), append(test.opts, keys, WithAWSConfig(test.given))} {
+			b, err := New("s3://data", append(opts, WithRetries(0))...)
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			w.server.ResetRequests()
+			if err := b.Ping(t.Context()); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			// The first: the server may then name another region.
+			if signed := w.server.Requests()[0].Header.Get("Authorization"); !strings.Contains(signed, "/"+test.region+"/s3/") {
+				t.Errorf("%s: signed with %q, want region %s", name, signed, test.region)
+			}
+			b.Close()
+		}
+	}
+}
+
+// TestLogger: what was healed is told at debug level, and errors that are
+// returned are not.
+func TestLogger(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	w.data.Put("k", make([]byte, 2000), s3test.Properties{})
+	w.data.Put("refused", nil, s3test.Properties{})
+	w.server.Faults().Add(s3test.Fault{Op: "ListObjectsV2", Bucket: "data", Action: s3test.Status(500, "InternalError")})
+	w.server.Faults().Add(s3test.Fault{Op: "GetObject", Key: "k", Action: s3test.CutAfter(1000)})
+	w.server.Faults().Add(s3test.Fault{Op: "GetObject", Key: "refused", Times: s3test.Always, Action: s3test.Status(403, "AccessDenied")})
+	var log bytes.Buffer
+	logger := slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	if _, err := w.repo.Backup(t.Context(), w.at("s3://data", WithLogger(logger)).Source()); !errors.Is(err, ErrAccessDenied) {
+		t.Fatalf("error %v", err)
+	}
+	for _, want := range []string{"attempt failed, trying again", "resuming a read", "key=k ", "bucket=data"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("no %q in\n%s", want, log.String())
+		}
+	}
+	for line := range strings.Lines(log.String()) {
+		if !strings.Contains(line, "level=DEBUG") || strings.Contains(line, "refused") {
+			t.Errorf("logged %s", line)
+		}
+	}
+	if _, err := New("s3://data", WithLogger(nil)); !errors.Is(err, ErrInvalidOption) {
+		t.Errorf("no logger: %v, want ErrInvalidOption", err)
+	}
+	w.server.Faults().VerifyAll(t)
 }
