@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -221,6 +222,98 @@ func TestMetadataCacheThatKnowsLess(t *testing.T) {
 			t.Errorf("%s: %d reads of objects in the backup after it", name, n)
 		}
 		w.same(w.data, w.restore(report.Snapshot.ID))
+	}
+}
+
+// TestMetadataCacheOfTwoRuns at once: the one that ends last saw less, and its
+// cache replaces the better one. The next backups are right and whole all the same.
+func TestMetadataCacheOfTwoRuns(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	w.fill(60)
+	cache := t.TempDir()
+	opts := []Option{WithMetadataCache(cache), WithTagPolicy(TagsOnChange)}
+	for _, first := range []bool{true, false} { // without a cache, and with one
+		w.data.Put("last", fmt.Append(nil, "first run ", first), s3test.Properties{})
+		waits, goOn := make(chan struct{}), make(chan struct{})
+		release := sync.OnceFunc(func() { close(goOn) })
+		t.Cleanup(release)
+		w.server.Faults().Add(s3test.Fault{Op: "GetObject", Key: "last", Action: s3test.RunFirst(func() {
+			close(waits)
+			<-goOn
+		})})
+		ended := make(chan error, 1)
+		go func() {
+			_, err := w.repo.Backup(t.Context(), blind{w.at("s3://data", opts...).Source()})
+			ended <- err
+		}()
+		select {
+		case <-waits:
+		case <-time.After(time.Minute):
+			t.Fatal("the first backup does not come to its last object")
+		}
+		w.data.Put("dir00/file0003", fmt.Append(nil, "changed ", first), s3test.Properties{Metadata: map[string]string{"k": "v"}})
+		w.data.Put("dir03/new", fmt.Append(nil, "new ", first), s3test.Properties{})
+		w.data.Delete("dir05/file0055")
+		var second *BackupReport
+		if n := w.reading(func() { second = w.blindBackup(opts...) }); !first && n != 3 {
+			t.Errorf("%d reads of objects for three that changed, beside another run", n)
+		}
+		release()
+		if err := <-ended; err != nil {
+			t.Fatal(err)
+		}
+		w.same(w.data, w.restore(second.Snapshot.ID))
+		w.same(w.data, w.restore(w.blindBackup(opts...).Snapshot.ID))
+		var after *BackupReport
+		if n := w.reading(func() { after = w.blindBackup(opts...) }); n != 0 {
+			t.Errorf("%d reads of objects in a backup without changes", n)
+		}
+		w.same(w.data, w.restore(after.Snapshot.ID))
+		cacheFile(t, cache)
+		if names, err := os.ReadDir(cache); err != nil || len(names) != 1 {
+			t.Errorf("%d files in the cache, %v", len(names), err)
+		}
+	}
+	w.server.Faults().VerifyAll(t)
+}
+
+// TestMetadataCacheOfARunThatDied while it wrote: its half of a file lies beside
+// the whole one, and is nobody's knowledge. Where it took the place of the whole
+// one, what is left of it is believed as far as it is whole.
+func TestMetadataCacheOfARunThatDied(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	w.fillWide("wide", 150)
+	cache := t.TempDir()
+	opts := []Option{WithMetadataCache(cache), WithTagPolicy(TagsOnChange), WithConcurrency(8)}
+	w.blindBackup(opts...)
+	name := cacheFile(t, cache)
+	whole, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name+".tmp-123", whole[:len(whole)/2], 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.reading(func() { w.blindBackup(opts...) }); n != 0 {
+		t.Errorf("%d reads of objects beside half a file", n)
+	}
+	for i, edit := range []func([]byte) []byte{
+		func(whole []byte) []byte { return append(whole[:len(whole)*3/4], make([]byte, len(whole)/4)...) }, // never reached the disk
+		func(whole []byte) []byte { return append(whole, whole...) },
+		func(whole []byte) []byte { return append(whole, whole[:len(whole)/2]...) },
+		func(whole []byte) []byte { return whole[len(whole)/2:] },
+	} {
+		replaceCache(t, cache, edit)
+		w.data.Put("wide/0007", fmt.Append(nil, "changed ", i), s3test.Properties{})
+		w.data.Put("wide/0149", fmt.Append(nil, "changed ", i), s3test.Properties{ContentType: "text/plain"})
+		report := w.blindBackup(opts...)
+		w.counts(fmt.Sprint("damage ", i), report.Counts, Counts{Listed: 150, Stored: 2, Unchanged: 148})
+		w.same(w.data, w.restore(report.Snapshot.ID))
+		if n := w.reading(func() { w.blindBackup(opts...) }); n != 0 {
+			t.Errorf("damage %d: %d reads of objects in the backup after it", i, n)
+		}
 	}
 }
 

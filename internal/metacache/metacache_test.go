@@ -150,6 +150,57 @@ func TestStaleFilesAreRemoved(t *testing.T) {
 	}
 }
 
+// TestTwoWriters: each writes a file of its own, and the later one wins, whole.
+// Who reads the one before goes on with it.
+func TestTwoWriters(t *testing.T) {
+	path, all := file(t), entries(6000)
+	write(t, path, all[:3000])
+	before := Open(path, strings.Compare)
+	defer before.Close()
+	first, err := Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range all {
+		first.Add(e)
+		if i%2 == 0 {
+			second.Add(e)
+		}
+	}
+	undisturbed := Open(path, strings.Compare)
+	defer undisturbed.Close()
+	for _, want := range all[:3000] {
+		if got, ok := undisturbed.Find(want.Key); !ok || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s beside two that write: %+v, %t", want.Key, got, ok)
+		}
+	}
+	for i, commit := range []func() error{second.Commit, first.Commit} {
+		if err := commit(); err != nil {
+			t.Fatal(err)
+		}
+		r := Open(path, strings.Compare)
+		for n, want := range all {
+			got, ok := r.Find(want.Key)
+			if known := i == 1 || n%2 == 0; ok != known || ok && !reflect.DeepEqual(got, want) {
+				t.Fatalf("after commit %d: %s: %+v, %t", i+1, want.Key, got, ok)
+			}
+		}
+		r.Close()
+	}
+	for _, want := range all[:3000] {
+		if got, ok := before.Find(want.Key); !ok || !reflect.DeepEqual(got, want) {
+			t.Fatalf("%s in the file that was replaced: %+v, %t", want.Key, got, ok)
+		}
+	}
+	if names, _ := os.ReadDir(filepath.Dir(path)); len(names) != 1 {
+		t.Errorf("%d files left, want 1", len(names))
+	}
+}
+
 func FuzzDecode(f *testing.F) {
 	for _, e := range entries(3) {
 		f.Add(e.encode(nil))
