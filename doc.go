@@ -105,11 +105,13 @@
 //
 // Handles, stores and repositories may be used concurrently; a Source and a
 // Destination run once at a time, and are cheap to make. A handle has at most
-// [WithConcurrency] requests in flight, and each Source, Destination or Store
-// [WithMemoryLimit] bytes of buffers; a Source holds a few hundred records beside
-// that. The engine takes about 20 MiB for each unit of [WithEngineConcurrency],
-// and 256 MiB for a second when it derives a key from a passphrase. So the peak
-// of a backup with all defaults and four units is about
+// [WithConcurrency] requests in flight, from their first byte to the head of the
+// answer; the bodies of answers are read beside them, each on a connection of its
+// own, so there can be more connections than that. Each Source, Destination or
+// Store has [WithMemoryLimit] bytes of buffers; a Source holds a few hundred
+// records beside that. The engine takes about 20 MiB for each unit of
+// [WithEngineConcurrency], and 256 MiB for a second when it derives a key from a
+// passphrase. So the peak of a backup with all defaults and four units is about
 //
 //	256 MiB (source) + 256 MiB (store) + 4 * 20 MiB
 //

@@ -63,7 +63,7 @@ var settings = []setting{
 	{"sse", "WithEncryption", false, sse, "encryption of written objects: AES256, aws:kms or aws:kms:dsse, and :KEY of the latter two"},
 	{"sse_bucket_key", "WithEncryption", false, bucketKey, "one KMS request for many objects, with aws:kms"},
 
-	{"concurrency", "WithConcurrency", false, number(WithConcurrency), "requests in flight (default 64)"},
+	{"concurrency", "WithConcurrency", false, number(WithConcurrency), "requests in flight, each until its answer begins (default 64)"},
 	{"memory", "WithMemoryLimit", false, size(WithMemoryLimit), "budget for buffers (default 256MiB)"},
 	{"part_size", "WithPartSize", false, size(WithPartSize), "multipart part size (default 8MiB)"},
 	{"requests_per_second", "WithRequestRate", false, fraction(WithRequestRate), "cap on requests"},
