@@ -53,7 +53,10 @@ var (
 
 // ArchiveRestore asks S3 for copies that can be read for a number of days, and
 // waits for them, which takes minutes to days. A backup asks for all that it
-// needs before it reads the first object.
+// needs before it reads the first object. So do a Check, and a Restore of a whole
+// snapshot, from a store with this policy; a Restore of a part asks for each
+// packfile when it comes to it, and Repository.Thaw first saves waiting for one
+// after the other.
 func ArchiveRestore(tier ArchiveTier, days int) ArchivePolicy {
 	return ArchivePolicy{archiveRestore, tier, days}
 }

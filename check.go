@@ -44,6 +44,9 @@ func (op *operation) check(name string) error {
 	if err != nil {
 		return op.diagnose(err)
 	}
+	if err := op.thawAhead(id.FormatHex()); err != nil {
+		return err
+	}
 	tree, err := snap.Filesystem()
 	if err != nil {
 		return op.diagnose(fmt.Errorf("read snapshot %s: %w", id.FormatHex(), err))

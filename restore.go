@@ -109,6 +109,10 @@ func (r *restore) open(name, where string) error {
 	if err != nil {
 		return fmt.Errorf("read %q of snapshot %s: %w", where, r.source.ID, err)
 	}
+	if r.whole {
+		// A part must not pay for packfiles that it does not read.
+		return r.thawAhead(r.source.ID)
+	}
 	return nil
 }
 

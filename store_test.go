@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -429,11 +430,140 @@ func (v *vault) addForeign(repo *Repository) map[string]bool {
 func (v *vault) frozen() map[string]bool {
 	keys := make(map[string]bool)
 	for _, o := range v.vault.Dump() {
-		if o.StorageClass == "GLACIER" {
+		if bucket.InArchive(o.StorageClass) {
 			keys[o.Key] = true
 		}
 	}
 	return keys
+}
+
+// finishThaws ends the restores of packfiles that are under way, when that many
+// have been asked for.
+func (v *vault) finishThaws(many int) {
+	finished := map[string]bool{}
+	var mu sync.Mutex
+	v.server.Faults().Add(s3test.Fault{Op: "HeadObject", Bucket: "vault", Times: s3test.Always, Action: s3test.RunFirst(func() {
+		mu.Lock()
+		defer mu.Unlock()
+		asked := map[string]bool{}
+		for _, r := range v.server.Requests() {
+			if r.Op == "RestoreObject" && r.Status == http.StatusAccepted && !finished[r.Key] {
+				asked[r.Key] = true
+			}
+		}
+		if len(asked)+len(finished) < many {
+			return
+		}
+		for key := range asked {
+			finished[key] = true
+			v.vault.FinishRestore(key)
+		}
+	})})
+}
+
+// TestStoreThatWaitsForItsArchive: a restore and a check through a store with a
+// policy for its archive ask for every packfile that they need before they wait
+// for the first, and end well. A part of a snapshot asks for what it reads.
+func TestStoreThatWaitsForItsArchive(t *testing.T) {
+	for class, tier := range map[string]ArchiveTier{"GLACIER": TierExpedited, "DEEP_ARCHIVE": TierBulk} {
+		t.Run(class, func(t *testing.T) {
+			quiet(t)
+			v := newVault(t)
+			v.fill(48, 1<<20)
+			store := func() *Store {
+				return v.store(WithStorageClass(class), WithArchive(ArchiveRestore(tier, 1)), withThawPoll(time.Millisecond))
+			}
+			repo := createPlain(t, store(), WithEngineConcurrency(1), withPackfileSize(8<<20))
+			report, err := repo.Backup(t.Context(), v.source())
+			if err != nil {
+				t.Fatal(err)
+			}
+			frozen := v.frozen()
+			if len(frozen) < 3 {
+				t.Fatalf("%d packfiles in the archive", len(frozen))
+			}
+			if n := v.server.Count("RestoreObject"); n != 0 {
+				t.Errorf("a backup asked for %d restores", n)
+			}
+			archive := func() {
+				v.server.ResetRequests()
+				v.server.Faults().Clear()
+				for key := range frozen {
+					v.vault.SetClass(key, class)
+				}
+			}
+
+			v.finishThaws(len(frozen))
+			if err := repo.Check(t.Context(), ""); err != nil {
+				t.Errorf("check: %v", err)
+			}
+			if n := v.server.Count("RestoreObject"); n != len(frozen) {
+				t.Errorf("a check asked for %d restores, want %d", n, len(frozen))
+			}
+
+			archive()
+			v.finishThaws(len(frozen))
+			target, bucket := v.target("whole")
+			if _, err := repo.Restore(t.Context(), report.Snapshot.ID, target); err != nil {
+				t.Fatal(err)
+			}
+			sameObjects(t, v.data.Dump(), bucket.Dump())
+			if n := v.server.Count("RestoreObject"); n != len(frozen) {
+				t.Errorf("a restore asked for %d restores, want %d", n, len(frozen))
+			}
+
+			archive()
+			v.finishThaws(1)
+			// Another handle, which has read nothing ahead.
+			again, err := OpenRepository(t.Context(), store(), WithPlaintext(), WithEngineConcurrency(1))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer again.Close()
+			target, bucket = v.target("part")
+			if _, err := again.Restore(t.Context(), "", target, WithPath("dir00")); err != nil {
+				t.Fatal(err)
+			}
+			if bucket.Len() != 20 {
+				t.Errorf("%d objects of a part, want 20", bucket.Len())
+			}
+			asked := map[string]bool{} // several readers may ask for one at the same time
+			for _, r := range v.server.Requests() {
+				asked[r.Key] = asked[r.Key] || r.Op == "RestoreObject"
+			}
+			maps.DeleteFunc(asked, func(_ string, asked bool) bool { return !asked })
+			if len(asked) == 0 || len(asked) >= len(frozen) {
+				t.Errorf("a part of a snapshot asked for %d packfiles, the whole for %d", len(asked), len(frozen))
+			}
+		})
+	}
+}
+
+// TestCheckOfAnArchive: without a policy to wait, a check says that the store
+// cannot be read, and nothing of damage; it asks for nothing.
+func TestCheckOfAnArchive(t *testing.T) {
+	quiet(t)
+	v := newVault(t)
+	v.fill(24, 1<<20)
+	repo := createPlain(t, v.store(WithStorageClass("DEEP_ARCHIVE")), WithEngineConcurrency(1), withPackfileSize(8<<20))
+	if _, err := repo.Backup(t.Context(), v.source()); err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.Check(t.Context(), ""); !errors.Is(err, ErrArchived) || errors.Is(err, ErrDamaged) {
+		t.Errorf("check: %v, want ErrArchived", err)
+	}
+	if n := v.server.Count("RestoreObject"); n != 0 {
+		t.Errorf("%d restores were asked for", n)
+	}
+	if _, err := repo.Thaw(t.Context(), "", TierStandard, 1); err != nil {
+		t.Fatal(err)
+	}
+	for key := range v.frozen() {
+		v.vault.FinishRestore(key)
+	}
+	if err := repo.Check(t.Context(), ""); err != nil {
+		t.Errorf("check after a thaw: %v", err)
+	}
 }
 
 // TestThawTiers: what the class of a packfile does not have cannot be asked for.

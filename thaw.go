@@ -148,6 +148,33 @@ func (t *thaw) count(a bucket.Attributes, asked bool) {
 	t.report.Expected = max(t.report.Expected, retrievals[a.StorageClass][t.policy.tier])
 }
 
+// thawAhead asks for copies of all packfiles in the archive that a snapshot needs,
+// where the policy of the store is to wait for them: so that hours are waited once,
+// and not for one packfile after the other. What is wrong with the snapshot or
+// with a packfile shows when it is read.
+func (op *operation) thawAhead(snapshot string) error {
+	store, ok := op.owner.store.(*Store)
+	if !ok || store.bucket.cfg.archive.action != archiveRestore {
+		return nil
+	}
+	needed, err := op.packfilesOf(snapshot)
+	if err != nil {
+		return op.interrupted()
+	}
+	policy := store.bucket.cfg.archive
+	t := &thaw{store: store, policy: policy}
+	return t.each(op.ctx, needed.packfiles, func(ctx context.Context, id objects.MAC) error {
+		key, a, err := store.headPackfile(ctx, id)
+		if err == nil && a.Archive() == bucket.Archived {
+			err = store.bucket.client.Thaw(ctx, key, a, string(policy.tier), policy.days)
+		}
+		if isFatal(err) {
+			return err
+		}
+		return ctx.Err()
+	})
+}
+
 // headPackfile asks for a packfile under either of its names.
 func (s *Store) headPackfile(ctx context.Context, id objects.MAC) (string, bucket.Attributes, error) {
 	key, err := s.keyOf(storage.StorageResourcePackfile, id)
