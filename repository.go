@@ -15,7 +15,6 @@ import (
 
 	"github.com/PlakarKorp/kloset/caching"
 	"github.com/PlakarKorp/kloset/caching/pebble"
-	"github.com/PlakarKorp/kloset/chunking"
 	"github.com/PlakarKorp/kloset/compression"
 	"github.com/PlakarKorp/kloset/connectors/storage"
 	"github.com/PlakarKorp/kloset/resources"
@@ -281,14 +280,13 @@ func openStore(ctx context.Context, store storage.Store) ([]byte, error) {
 	}
 }
 
-// newChunking makes the sizes of the chunks that a new repository cuts bodies into. The
-// engine allocates the longest of them for every body, so the tests make them smaller.
-var newChunking = chunking.NewDefaultConfiguration
+// engineConfiguration is what the engine would give a new repository. The tests make the
+// chunks smaller: the engine allocates the longest of them for every body.
+var engineConfiguration = storage.NewConfiguration
 
 // newConfiguration makes the configuration of a new repository and its key.
 func newConfiguration(c *repositoryConfig) (config, key []byte, err error) {
-	cfg := storage.NewConfiguration()
-	cfg.Chunking = *newChunking()
+	cfg := engineConfiguration()
 	if c.packfile > 0 {
 		cfg.Packfile.MaxSize = c.packfile
 	}

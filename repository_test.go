@@ -187,6 +187,8 @@ func TestCompressionOfARepository(t *testing.T) {
 	body := []byte(strings.Repeat("all work and no play ", 5000))
 	for _, algorithm := range []string{"", "LZ4", "ZSTD", "GZIP", "none"} {
 		t.Run(algorithm, func(t *testing.T) {
+			defer func(of func() *storage.Configuration) { engineConfiguration = of }(engineConfiguration)
+			engineConfiguration = storage.NewConfiguration
 			store := klosettest.NewMemStore()
 			var opts []RepositoryOption
 			if algorithm != "" {
