@@ -50,6 +50,14 @@ func (v *vault) fill(n, size int) {
 	}
 }
 
+// packfileOf is the size of a packfile: with -short a quarter of the one that is given.
+func packfileOf(size int) int {
+	if testing.Short() {
+		return size / 4
+	}
+	return size
+}
+
 func (v *vault) source(opts ...Option) *Source {
 	return handle(v, v.server, "s3://data", opts...).Source()
 }
@@ -312,9 +320,10 @@ func TestStoreColdStory(t *testing.T) {
 	// The engine calls a packfile hot when one blob in it is, and puts the
 	// listings of folders into the last packfile of each worker: only those
 	// that were full before are cold.
-	v.fill(30, 1<<20)
+	packfile := packfileOf(8 << 20)
+	v.fill(30, packfile/8)
 	cold := v.store(WithStorageClass("GLACIER"), withThawPoll(time.Millisecond))
-	repo := createPlain(t, cold, WithEngineConcurrency(1), withPackfileSize(8<<20))
+	repo := createPlain(t, cold, WithEngineConcurrency(1), withPackfileSize(uint64(packfile)))
 	_, err := repo.Backup(t.Context(), v.source())
 	if err != nil {
 		t.Fatal(err)
@@ -469,11 +478,12 @@ func TestStoreThatWaitsForItsArchive(t *testing.T) {
 		t.Run(class, func(t *testing.T) {
 			quiet(t)
 			v := newVault(t)
-			v.fill(48, 1<<20)
+			packfile := packfileOf(8 << 20)
+			v.fill(48, packfile/8)
 			store := func() *Store {
 				return v.store(WithStorageClass(class), WithArchive(ArchiveRestore(tier, 1)), withThawPoll(time.Millisecond))
 			}
-			repo := createPlain(t, store(), WithEngineConcurrency(1), withPackfileSize(8<<20))
+			repo := createPlain(t, store(), WithEngineConcurrency(1), withPackfileSize(uint64(packfile)))
 			report, err := repo.Backup(t.Context(), v.source())
 			if err != nil {
 				t.Fatal(err)

@@ -49,6 +49,7 @@ type Client struct {
 	requests counters
 	pace     *pace
 	turns    turns
+	expect   expectation
 	closed   atomic.Bool
 	release  func() // closes idle connections
 }

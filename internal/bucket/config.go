@@ -145,7 +145,7 @@ func (c *Client) configure(o *s3.Options, sdk aws.Config, httpClient *http.Clien
 	o.ResponseChecksumValidation = aws.ResponseChecksumValidationWhenRequired
 	o.DisableLogOutputChecksumValidationSkipped = true
 	o.Retryer = newRetryer(c, sdk.Credentials)
-	o.APIOptions = append(o.APIOptions, c.standingHeaders, c.countRequests, c.takeTurns, refuseForeign, readRegion)
+	o.APIOptions = append(o.APIOptions, c.standingHeaders, c.countRequests, c.takeTurns, c.waitToContinue, refuseForeign, readRegion)
 	if c.secure() {
 		o.APIOptions = append(o.APIOptions, unsignedPayload)
 	}
