@@ -21,9 +21,9 @@ import (
 func TestCancelBackup(t *testing.T) {
 	quiet(t)
 	w := newHookedWorld(t)
-	w.fill(30)
+	w.fill(10)
 	w.backup()
-	for i := range 25 { // something to read in each of the runs below
+	for i := range 10 { // something to read in each of the runs below
 		w.data.Put(fmt.Sprintf("dir00/extra%d", i), []byte("x"), s3test.Properties{})
 	}
 	for call := int64(1); ; call++ {

@@ -699,7 +699,7 @@ func TestDiagnoseRole(t *testing.T) {
 		{gone.URL, "cannot be reached", s3kloset.ErrUnreachable, nil},
 		{plain, "cannot be reached", s3kloset.ErrUnreachable, nil},
 	} {
-		d := p.diagnose(s3kloset.RoleStore, s3kloset.WithAssumeRole("arn:aws:iam::1:role/r", ""), s3kloset.WithSTSEndpoint(c.sts), s3kloset.WithRetries(1))
+		d := p.diagnose(s3kloset.RoleStore, s3kloset.WithAssumeRole("arn:aws:iam::1:role/r", ""), s3kloset.WithSTSEndpoint(c.sts), s3kloset.WithRetries(0))
 		f, _ := d.Finding(s3kloset.CheckIdentity)
 		if f.Verdict != s3kloset.VerdictBroken || !errors.Is(f.Err, c.kind) || !slices.Equal(f.Actions, c.actions) ||
 			!strings.Contains(f.Detail, c.says) || !strings.Contains(f.Detail, c.sts) {

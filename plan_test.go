@@ -81,7 +81,7 @@ func TestPlanForetellsRequests(t *testing.T) {
 		{"default", nil, 0},
 		{"without tags", []s3kloset.Option{s3kloset.WithTagPolicy(s3kloset.TagsNever)}, 0},
 		{"skipping archived ones", []s3kloset.Option{s3kloset.WithArchive(s3kloset.ArchiveSkip)}, 0},
-		{"several pages", nil, 2100},
+		{"several pages", nil, 1100},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := newPatient(t)

@@ -189,7 +189,7 @@ func (w *world) fillWide(folder string, n int) {
 func TestMetadataCacheThatKnowsLess(t *testing.T) {
 	quiet(t)
 	w := newWorld(t)
-	const known, more = 20, 200
+	const known, more = 20, 100
 	cache := t.TempDir()
 	opts := []Option{WithMetadataCache(cache), WithTagPolicy(TagsOnChange), WithConcurrency(8)}
 	w.fillWide("first", known)

@@ -554,8 +554,9 @@ func TestStoreThatWaitsForItsArchive(t *testing.T) {
 func TestCheckOfAnArchive(t *testing.T) {
 	quiet(t)
 	v := newVault(t)
-	v.fill(24, 1<<20)
-	repo := createPlain(t, v.store(WithStorageClass("DEEP_ARCHIVE")), WithEngineConcurrency(1), withPackfileSize(8<<20))
+	packfile := packfileOf(8 << 20)
+	v.fill(24, packfile/8)
+	repo := createPlain(t, v.store(WithStorageClass("DEEP_ARCHIVE")), WithEngineConcurrency(1), withPackfileSize(uint64(packfile)))
 	if _, err := repo.Backup(t.Context(), v.source()); err != nil {
 		t.Fatal(err)
 	}
@@ -580,8 +581,9 @@ func TestCheckOfAnArchive(t *testing.T) {
 func TestThawTiers(t *testing.T) {
 	quiet(t)
 	v := newVault(t)
-	v.fill(24, 1<<20)
-	repo := createPlain(t, v.store(WithStorageClass("DEEP_ARCHIVE")), WithEngineConcurrency(1), withPackfileSize(8<<20))
+	packfile := packfileOf(8 << 20)
+	v.fill(24, packfile/8)
+	repo := createPlain(t, v.store(WithStorageClass("DEEP_ARCHIVE")), WithEngineConcurrency(1), withPackfileSize(uint64(packfile)))
 	if _, err := repo.Backup(t.Context(), v.source()); err != nil {
 		t.Fatal(err)
 	}
