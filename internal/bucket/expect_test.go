@@ -21,7 +21,7 @@ func TestRefusedBody(t *testing.T) {
 	s.CreateBucket(bucketName)
 	body := bytesOf(11<<20, 61)
 	for name, put := range map[string]func(*Client) error{
-		"PutObject":  func(c *Client) error { _, err := c.Put(t.Context(), "k", body, Write{}); return err },
+		"PutObject": func(c *Client) error { _, err := c.Put(t.Context(), "k", body, Write{}); return err },
 		"UploadPart": func(c *Client) error {
 			_, err := c.Upload(t.Context(), "k", bytes.NewReader(body), int64(len(body)), Write{PartSize: 5 << 20, Parallel: 1})
 			return err
