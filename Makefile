@@ -89,11 +89,10 @@ demo: ## the demonstration of examples/backup
 staticcheck: $(BIN)/staticcheck ## staticcheck, pinned in internal/tools
 	$(BIN)/staticcheck ./...
 
-# Each package runs on one core, and others on the others: on several, every page that the
-# race detector touches has to be announced to all of them. One more than there are cores, for
-# much is waited.
+# Each package runs on one core, and another on the other: on several, every page that the
+# race detector touches has to be announced to all of them. go vet is a step of its own.
 unit: $(GOTESTSUM) ## unit tests of the root module under the race detector, small ones
-	$(LEAN) GOMAXPROCS=1 $(GOTEST) . ./... -p 3 -parallel 4 -short $(RACE)
+	$(LEAN) GOMAXPROCS=1 $(GOTEST) . ./... -p 2 -parallel 4 -short -vet=off $(RACE)
 
 race: $(GOTESTSUM) ## unit tests of the root module under the race detector, at full size
 	$(LEAN) $(GOTEST) . ./... $(RACE)
