@@ -184,7 +184,7 @@ func TestFailFastEndsEarly(t *testing.T) {
 
 // TestManyFailures: all are counted, once each, and the first ones kept.
 func TestManyFailures(t *testing.T) {
-	const objects = failuresKept + 200
+	const objects = failuresKept + 50
 	w := newWorld(t)
 	for i := range objects {
 		w.data.Put(fmt.Sprintf("d%d/o%04d", i%7, i), []byte("x"), s3test.Properties{})

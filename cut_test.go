@@ -16,6 +16,9 @@ const mib = 1 << 20
 func TestRestoredETags(t *testing.T) {
 	w := newWorld(t)
 	body := bytes.Repeat([]byte("0123456789abcdef"), 17*mib/16)
+	isLeftOut := func(key string) bool { // with -short: each is backed up and restored, 13 MiB
+		return testing.Short() && slices.Contains([]string{"even, of another size", "exact", "whole, of 13 MiB"}, key)
+	}
 	for key, parts := range map[string][]int64{
 		"whole, of 13 MiB":       {},
 		"even":                   {5 * mib, 5 * mib},
@@ -25,6 +28,9 @@ func TestRestoredETags(t *testing.T) {
 		"uneven":                 {5 * mib, 7 * mib},
 		"smaller than S3 allows": {mib, mib, mib, mib, mib, mib, mib, mib, mib, mib, mib, mib, mib, mib, mib, mib},
 	} {
+		if isLeftOut(key) {
+			continue
+		}
 		w.data.Put(key, body[:13*mib], s3test.Properties{}, s3test.InParts(parts...))
 	}
 	w.data.Put("whole", body, s3test.Properties{})
@@ -62,8 +68,9 @@ func TestRestoredETags(t *testing.T) {
 					same[was.Key] = true
 				}
 			}
-			if got := slices.Sorted(maps.Keys(same)); !slices.Equal(got, test.same) {
-				t.Errorf("the same ETag have\n%q, want\n%q", got, test.same)
+			want := slices.DeleteFunc(test.same, isLeftOut)
+			if got := slices.Sorted(maps.Keys(same)); !slices.Equal(got, want) {
+				t.Errorf("the same ETag have\n%q, want\n%q", got, want)
 			}
 			var warned int64
 			if w := report.Warnings[WarnETag]; w != nil {

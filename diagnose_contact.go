@@ -176,11 +176,13 @@ func difference(skew time.Duration) string {
 
 // who tells whether the server knows us.
 func (x *doctor) who(ctx context.Context) Finding {
+	if bucket.AtSTS(x.contact) {
+		// Whoever we are, STS would be asked for the keys again.
+		return x.withoutRole(x.contact)
+	}
 	identity, err := x.probe.Identity(ctx)
 	x.identity = identity
 	switch {
-	case bucket.AtSTS(x.contact):
-		return x.withoutRole(x.contact)
 	case errors.Is(x.contact, ErrCredentials):
 		return x.unknown(x.contact)
 	case identity.Source == "":

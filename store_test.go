@@ -50,10 +50,10 @@ func (v *vault) fill(n, size int) {
 	}
 }
 
-// packfileOf is the size of a packfile: with -short a quarter of the one that is given.
+// packfileOf is the size of a packfile: with -short an eighth of the one that is given.
 func packfileOf(size int) int {
 	if testing.Short() {
-		return size / 4
+		return size / 8
 	}
 	return size
 }

@@ -67,6 +67,9 @@ func service(t *testing.T, opts ...s3test.Option) (*s3test.Server, []string) {
 }
 
 func TestDemonstration(t *testing.T) {
+	if testing.Short() {
+		t.Skip("make test runs the demonstration itself, without the race detector")
+	}
 	i := invoke(t.Context(), t)
 	if i.status != exitOK {
 		t.Fatalf("status %d\n%s\n%s", i.status, i.stdout, i.stderr)

@@ -155,10 +155,18 @@ func (c Credentials) provider() aws.CredentialsProvider {
 	return nil
 }
 
+// stsAttempts is how often one attempt at S3 asks STS for the keys of a role:
+// once more than one lost connection takes.
+const stsAttempts = 2
+
 // assume puts a role on top of the credentials found so far.
 func assume(sdk aws.Config, client *http.Client, cfg *Config) aws.CredentialsProvider {
 	caller := sdk.Copy()
 	caller.HTTPClient = client
+	if caller.RetryMaxAttempts == 0 && caller.Retryer == nil {
+		// The attempt that waits for the keys is repeated too, by Config.Retries.
+		caller.RetryMaxAttempts = stsAttempts
+	}
 	if cfg.Credentials.STSEndpoint != "" {
 		// Not for the region of an environment that is made for AWS.
 		caller.Region = firstOf(cfg.Region, caller.Region)

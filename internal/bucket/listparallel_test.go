@@ -218,7 +218,11 @@ func TestListParallelRanges(t *testing.T) {
 
 // TestListParallelAtRandom: key spaces without any sense.
 func TestListParallelAtRandom(t *testing.T) {
-	for seed := range uint64(20) {
+	seeds := uint64(20)
+	if testing.Short() {
+		seeds = 8
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
 			random := rand.New(rand.NewPCG(seed, 1))
 			letters := []string{"a", "b", "0", "9", "f", "z", "A", "/", "-", "é", "日", "💾", "\x7f", "\xff", " "}
