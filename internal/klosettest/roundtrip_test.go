@@ -15,4 +15,9 @@ func memRoundTrips() RoundTripHarness {
 	return h
 }
 
-func TestMemRoundTrip(t *testing.T) { RunRoundTrip(t, memRoundTrips()) }
+func TestMemRoundTrip(t *testing.T) {
+	if testing.Short() {
+		t.Skip("what runs the short tests runs this suite on MinIO and on versitygw")
+	}
+	RunRoundTrip(t, memRoundTrips())
+}
