@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,6 +21,12 @@ import (
 // abortTimeout is how long the clean-up of a failed upload may take. Parts
 // that stay behind are billed.
 const abortTimeout = 15 * time.Second
+
+// strayDelays are the waits before an upload is aborted once more, where the
+// answer to a part is missing: the server may still be at it, and store it after
+// all. S3 then keeps and bills it; other servers have the upload again.
+// https://docs.aws.amazon.com/AmazonS3/latest/API/API_AbortMultipartUpload.html
+var strayDelays = []time.Duration{50 * time.Millisecond, 100 * time.Millisecond, 200 * time.Millisecond}
 
 // upload is one multipart upload.
 type upload struct {
@@ -40,6 +47,7 @@ type part struct {
 	number int32
 	etag   string
 	sum    string
+	stray  bool // it was sent, and nobody knows what became of it
 }
 
 // multipart stores a stream of more than one part. The upload is aborted
@@ -173,8 +181,8 @@ func (u *upload) sendPart(ctx context.Context, p *part, body []byte) error {
 	}
 	in := &s3.UploadPartInput{Bucket: &c.name, Key: &u.key, UploadId: &u.id, PartNumber: &p.number,
 		ContentLength: aws.Int64(int64(len(body)))}
-	return c.call(ctx, "put part", u.key, func(ctx context.Context, opts ...func(*s3.Options)) error {
-		in.Body = bytes.NewReader(body)
+	err := c.call(ctx, "put part", u.key, func(ctx context.Context, opts ...func(*s3.Options)) error {
+		p.stray, in.Body = true, bytes.NewReader(body)
 		out, err := c.api.UploadPart(ctx, in, append(opts, withSum(sum))...)
 		if err != nil {
 			return err
@@ -186,6 +194,14 @@ func (u *upload) sendPart(ctx context.Context, p *part, body []byte) error {
 		p.etag, p.sum = trimETag(answer.Header.Get("Etag")), sum.Value
 		return c.checkStored(u.key, answer.Header, sum, body)
 	})
+	p.stray = p.stray && err != nil && !isAnswered(err)
+	return err
+}
+
+// isAnswered tells whether an error came from the server.
+func isAnswered(err error) bool {
+	var failed *OpError
+	return errors.As(err, &failed) && failed.Status != 0
 }
 
 // complete makes an object of the parts. When the answer of a first attempt
@@ -318,10 +334,25 @@ func (u *upload) etag() (string, bool) {
 	return fmt.Sprintf("%s-%d", hex.EncodeToString(all.Sum(nil)), len(u.parts)), true
 }
 
-// abort throws the parts away. The context of the upload may have ended.
+// abort throws the parts away, those that come late too. The context of the
+// upload may have ended.
 func (u *upload) abort(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abortTimeout)
 	defer cancel()
+	err := u.abortOnce(ctx)
+	if !slices.ContainsFunc(u.parts, func(p *part) bool { return p.stray }) {
+		return err
+	}
+	for _, delay := range strayDelays {
+		if err != nil || sleep(ctx, delay) != nil {
+			return err
+		}
+		err = u.abortOnce(ctx)
+	}
+	return err
+}
+
+func (u *upload) abortOnce(ctx context.Context) error {
 	c := u.client
 	err := c.call(ctx, "abort upload", u.key, func(ctx context.Context, opts ...func(*s3.Options)) error {
 		_, err := c.api.AbortMultipartUpload(ctx, &s3.AbortMultipartUploadInput{

@@ -263,6 +263,34 @@ func TestAbortAfterCancel(t *testing.T) {
 	}, smallParts)
 }
 
+// TestAbortOfStrayParts: a part that nobody waits for any more may bring the upload
+// back, as on servers that keep parts in a folder. One that was refused does not.
+func TestAbortOfStrayParts(t *testing.T) {
+	for name, c := range map[string]struct {
+		part   func(cancel func()) s3test.Action
+		aborts int
+	}{
+		"cancelled": {func(cancel func()) s3test.Action { return s3test.Chain(s3test.RunFirst(cancel), s3test.Stall()) }, 1 + len(strayDelays)},
+		"refused":   {func(func()) s3test.Action { return s3test.Status(403, "AccessDenied") }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, Config{}, func(t *testing.T, s *stage) {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				s.fault(s3test.Fault{Op: "UploadPart", Nth: 3, Action: c.part(cancel)})
+				if c.aborts > 1 { // they have done nothing
+					s.fault(s3test.Fault{Op: "AbortMultipartUpload", Times: c.aborts - 1, Action: s3test.Status(204, "")})
+				}
+				if _, err := s.client.Upload(ctx, "k", bytes.NewReader(bytesOf(250, 38)), -1, Write{PartSize: 100}); err == nil {
+					t.Error("it was uploaded")
+				}
+				s.wantCount("AbortMultipartUpload", c.aborts)
+				s.wantNothing()
+			}, smallParts)
+		})
+	}
+}
+
 // TestCancelWhileCreating: an upload that a server begins after we have given up
 // is aborted. That takes as long as the answer, up to a limit.
 func TestCancelWhileCreating(t *testing.T) {
