@@ -49,8 +49,8 @@ func WithCredentialsProvider(provider func(context.Context) (Keys, error)) Optio
 type AWSConfig = bucket.AWSConfig
 
 // WithAWSConfig takes region, credentials and endpoint from a configuration that
-// the program has already; other options come on top of it. It is the only place
-// where a type of the AWS SDK shows.
+// the program has already; other options come on top of it, and so does a host in
+// the location. It is the only place where a type of the AWS SDK shows.
 func WithAWSConfig(cfg AWSConfig) Option {
 	return func(c *config) error { c.client.AWS = &cfg; return nil }
 }

@@ -102,6 +102,12 @@ func (l location) String() string {
 	return text
 }
 
+// namesHost tells whether it is known which service is meant, and be it by the
+// region of a host of AWS or of an access point.
+func (l location) namesHost() bool {
+	return l.endpoint != "" || l.region != "" || l.virtualHost || l.dualstack || l.fips
+}
+
 // refusal is why something is not a location, or not an endpoint.
 type refusal struct {
 	reason string

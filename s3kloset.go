@@ -44,7 +44,7 @@ func resolve(text string, opts []Option) (*config, location, error) {
 	if err != nil {
 		return nil, location{}, err
 	}
-	where, err := parseLocation(text, cfg.where.hint())
+	where, err := cfg.locate(text)
 	if err != nil {
 		return nil, location{}, err
 	}
@@ -57,7 +57,7 @@ func resolve(text string, opts []Option) (*config, location, error) {
 		if cfg, err = configure(append(params, opts...)); err != nil {
 			return nil, location{}, err
 		}
-		if where, err = parseLocation(text, cfg.where.hint()); err != nil {
+		if where, err = cfg.locate(text); err != nil {
 			return nil, location{}, err
 		}
 	}
@@ -75,6 +75,20 @@ func configure(opts []Option) (*config, error) {
 		}
 	}
 	return cfg, nil
+}
+
+// locate reads the location. The endpoint of the program's own configuration
+// counts where neither the location nor another option names a host.
+func (c *config) locate(text string) (location, error) {
+	hint := c.where.hint()
+	where, err := parseLocation(text, hint)
+	if err != nil || c.client.AWS == nil || where.namesHost() {
+		return where, err
+	}
+	if hint.endpoint = bucket.EndpointOf(*c.client.AWS); hint.endpoint == "" {
+		return where, nil
+	}
+	return parseLocation(text, hint)
 }
 
 // hint is what options say about the meaning of the location.

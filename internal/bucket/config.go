@@ -76,9 +76,6 @@ func New(cfg Config) (*Client, error) {
 	if cfg.IdleTimeout == 0 {
 		cfg.IdleTimeout = DefaultIdleTimeout
 	}
-	if cfg.AWS != nil && cfg.Endpoint == "" {
-		cfg.Endpoint = endpointOf(*cfg.AWS)
-	}
 	if err := cfg.applyQuirks(); err != nil {
 		return nil, err
 	}
@@ -109,9 +106,10 @@ func New(cfg Config) (*Client, error) {
 	return c, nil
 }
 
-// endpointOf is the endpoint that a program's own configuration names, by
-// itself or by what it was loaded from.
-func endpointOf(sdk aws.Config) string {
+// EndpointOf is the endpoint that a program's own configuration names, by
+// itself or by what it was loaded from; "" is AWS. A Client takes that of its
+// Config alone.
+func EndpointOf(sdk aws.Config) string {
 	return aws.ToString(s3.NewFromConfig(sdk).Options().BaseEndpoint)
 }
 
@@ -121,9 +119,10 @@ const defaultRegion = "us-east-1"
 func (c *Client) configure(o *s3.Options, sdk aws.Config, httpClient *http.Client) {
 	o.Region = c.cfg.Region
 	o.HTTPClient = &introduction{inner: httpClient, service: c.service}
+	o.BaseEndpoint = nil
 	if c.cfg.AWS == nil {
 		// Only the credentials are the environment's, whatever else it says.
-		o.BaseEndpoint, o.EndpointOptions = nil, s3.EndpointResolverOptions{}
+		o.EndpointOptions = s3.EndpointResolverOptions{}
 	}
 	if c.cfg.Endpoint != "" {
 		o.BaseEndpoint = aws.String(c.cfg.Endpoint)

@@ -234,7 +234,7 @@ func TestEndpointOfTheEnvironment(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client = mustNew(t, Config{Name: bucketName, AWS: &loaded})
+	client = mustNew(t, Config{Name: bucketName, AWS: &loaded, Endpoint: EndpointOf(loaded)})
 	if err := client.Ping(t.Context()); err != nil || client.secure() {
 		t.Errorf("at the endpoint of the program: %v, secure %v", err, client.secure())
 	}
