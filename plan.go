@@ -206,9 +206,7 @@ func (p *planner) request(operation, class string, least, most float64) {
 func (p *planner) thaw(class string, size int64) bool {
 	policy := p.bucket.cfg.archive
 	switch policy.action {
-	case archiveSkip:
-		return false
-	case archiveFail:
+	case archiveSkip, archiveFail:
 		// That it is archived may have to be found out by asking for it.
 		p.request("GetObject", class, 0, 1)
 		return false
@@ -228,14 +226,16 @@ func (p *planner) thaw(class string, size int64) bool {
 func (p *planner) read(class string, entry bucket.Entry) {
 	ranges := math.Max(1, math.Ceil(float64(entry.Size)/bucket.DefaultRangeSize))
 	p.request("GetObject", class, 1, ranges)
-	if ranges > 1 {
+	tags := p.bucket.cfg.source.tags != TagsNever
+	if ranges > 1 || tags {
+		// Pieces begin with it, and tags end with it: are they still those of the bytes?
 		p.request("HeadObject", class, 0, 1)
 	}
 	if strings.Contains(entry.ETag, "-") {
 		// How it was cut into parts is asked for.
 		p.request("HeadObject", class, 1, 1)
 	}
-	if p.bucket.cfg.source.tags != TagsNever {
+	if tags {
 		p.request("GetObjectTagging", class, 0, 1)
 	}
 	retrieve := p.prices.of(class).Retrieve * gib(entry.Size)
