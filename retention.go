@@ -78,6 +78,8 @@ func (s *Store) remove(ctx context.Context, key string) error {
 		return err
 	case there.LockUntil.After(time.Now()):
 		return &RetainedError{Key: key, Mode: LockMode(there.LockMode), Until: there.LockUntil}
+	case there.LegalHold == "ON":
+		return fmt.Errorf("delete %q: %w by a legal hold", key, ErrRetained)
 	case there.VersionID == "":
 		return client.Delete(ctx, key)
 	}

@@ -383,8 +383,8 @@ func (s *Store) get(ctx context.Context, key string, rg *storage.Range) (io.Read
 
 // Delete removes a blob; one that is not there is no error. Locks are removed
 // even when the context has ended, within 15 seconds. With WithObjectLock, a
-// blob whose time has not come is a *RetainedError, and one whose time has
-// come is removed for good. Otherwise, in a bucket with versions, the blob is
+// blob whose time has not come is a *RetainedError, one that a legal hold keeps
+// after it is ErrRetained, and all else is removed for good. Otherwise, in a bucket with versions, the blob is
 // hidden, and a lifecycle rule of the bucket must free its space.
 func (s *Store) Delete(ctx context.Context, resource storage.StorageResource, id objects.MAC) error {
 	key, err := s.keyOf(resource, id)

@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"crypto/md5"
+	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"io/fs"
@@ -47,8 +49,14 @@ func TestObjectLock(t *testing.T) {
 				t.Errorf("extension: %+v, %v", extended, err)
 			}
 			at.wantRetained(t, bucket, mode, 48*time.Hour)
+			extended, err = repo.ExtendRetention(t.Context(), report.Snapshot.ID, time.Hour)
+			if err != nil || extended.Extended != 0 || extended.Objects < 3 {
+				t.Errorf("extension to less: %+v, %v", extended, err)
+			}
+			at.wantRetained(t, bucket, mode, 48*time.Hour)
 			at.wantNoLocks(t, bucket)
 			at.wantSpace(t, bucket, mode)
+			at.wantHeld(t, bucket, mode)
 		})
 	}
 }
@@ -179,6 +187,54 @@ func (at site) wantSpace(t *testing.T, bucket string, mode s3kloset.LockMode) {
 	}
 	if left := at.versions(t, bucket, "short/"); len(left) != 0 {
 		t.Errorf("versions are left: %q", left)
+	}
+}
+
+// wantHeld demands that a legal hold keeps a blob after its time, and that a handle which
+// does not know of locks only hides it.
+func (at site) wantHeld(t *testing.T, bucket string, mode s3kloset.LockMode) {
+	t.Helper()
+	const period = time.Second
+	store := at.open(t, bucket+"/held", s3kloset.WithObjectLock(mode, period)).Store()
+	closeAtEnd(t, store)
+	id := objects.MAC{8}
+	if _, err := store.Put(t.Context(), storage.StorageResourcePackfile, id, strings.NewReader("packfile")); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range at.keys(t, bucket) {
+		if strings.HasPrefix(key, "held/packfiles/") {
+			at.putOnHold(t, bucket, key)
+		}
+	}
+	// Dates of locks have whole seconds, here rounded down or up.
+	<-time.After(2 * period)
+	var retained *s3kloset.RetainedError
+	if err := store.Delete(t.Context(), storage.StorageResourcePackfile, id); !errors.Is(err, s3kloset.ErrRetained) || errors.As(err, &retained) {
+		t.Errorf("delete of what is held: %v", err)
+	}
+	unaware := at.open(t, bucket+"/held").Store()
+	closeAtEnd(t, unaware)
+	if err := unaware.Delete(t.Context(), storage.StorageResourcePackfile, id); err != nil {
+		t.Errorf("delete by a handle without object_lock: %v", err)
+	}
+	if _, err := store.Get(t.Context(), storage.StorageResourcePackfile, id, nil); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("get of what is hidden: %v", err)
+	}
+	if left := at.versions(t, bucket, "held/"); len(left) != 1 {
+		t.Errorf("versions are left: %q, not one", left)
+	}
+}
+
+// putOnHold puts an object under a legal hold.
+func (at site) putOnHold(t *testing.T, bucket, key string) {
+	t.Helper()
+	body := []byte("<LegalHold><Status>ON</Status></LegalHold>")
+	sum := md5.Sum(body)
+	if _, err := at.client.Do(t.Context(), raw.Request{
+		Method: http.MethodPut, Bucket: bucket, Key: key, Query: url.Values{"legal-hold": {""}}, Body: body,
+		Header: http.Header{"Content-Md5": {base64.StdEncoding.EncodeToString(sum[:])}},
+	}); err != nil {
+		t.Fatal(err)
 	}
 }
 
