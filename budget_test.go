@@ -2,9 +2,11 @@ package s3kloset_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/PlakarKorp/kloset/connectors/storage"
@@ -50,22 +52,72 @@ func TestBudgetEndsABackup(t *testing.T) {
 	}
 }
 
+// TestBudgetOfAStore ends the run that writes there, and lets it unlock all the same.
+func TestBudgetOfAStore(t *testing.T) {
+	for name, budget := range map[string]s3kloset.Option{
+		"requests": s3kloset.WithMaxRequests(12),
+		"bytes":    s3kloset.WithMaxBytes(20_000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPatient(t)
+			for i := range 100 {
+				body := make([]byte, 1000)
+				rand.Read(body)
+				p.bucket.Put(fmt.Sprintf("data/%04d", i), body, s3test.Properties{})
+			}
+			vault := p.other("vault")
+			repo, err := s3kloset.CreateRepository(t.Context(), vault.Store(), s3kloset.WithPlaintext())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := repo.Close(); err != nil {
+				t.Fatal(err)
+			}
+			short := p.other("vault", budget)
+			if repo, err = s3kloset.OpenRepository(t.Context(), short.Store(), s3kloset.WithPlaintext()); err != nil {
+				t.Fatal(err)
+			}
+			defer repo.Close()
+			for range 10 { // of which one is too much
+				if _, err = repo.Backup(t.Context(), p.handle().Source()); err != nil {
+					break
+				}
+			}
+			if !errors.Is(err, s3kloset.ErrBudget) {
+				t.Errorf("error is %v", err)
+			}
+			for _, key := range p.server.Bucket("vault").Keys() {
+				if strings.HasPrefix(key, "locks/") {
+					t.Errorf("%s is left", key)
+				}
+			}
+		})
+	}
+}
+
 func TestBudgetEndsARestore(t *testing.T) {
-	p := newPatient(t)
-	from := p.other("origin")
-	for i := range 100 {
-		p.server.Bucket("origin").Put(fmt.Sprintf("%04d", i), make([]byte, 1000), s3test.Properties{})
-	}
-	b := p.handle(s3kloset.WithMaxRequests(20))
-	if err := move(t.Context(), from, b); !errors.Is(err, s3kloset.ErrBudget) {
-		t.Errorf("error is %v", err)
-	}
-	var made int64
-	for _, n := range b.Requests() {
-		made += n
-	}
-	if made > 20 {
-		t.Errorf("%d requests", made)
+	for name, budget := range map[string]s3kloset.Option{
+		"requests": s3kloset.WithMaxRequests(20),
+		"bytes":    s3kloset.WithMaxBytes(20 * 1000),
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := newPatient(t)
+			from := p.other("origin")
+			for i := range 100 {
+				p.server.Bucket("origin").Put(fmt.Sprintf("%04d", i), make([]byte, 1000), s3test.Properties{})
+			}
+			b := p.handle(budget)
+			if err := move(t.Context(), from, b); !errors.Is(err, s3kloset.ErrBudget) {
+				t.Errorf("error is %v", err)
+			}
+			var made int64
+			for _, n := range b.Requests() {
+				made += n
+			}
+			if written := p.bucket.Len(); written > 20 || name == "requests" && made > 20 {
+				t.Errorf("%d requests, %d objects", made, written)
+			}
+		})
 	}
 }
 

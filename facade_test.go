@@ -165,7 +165,7 @@ func abbreviate(b []byte) []byte { return b[:min(len(b), 60)] }
 func quiet(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
-		deadline := time.Now().Add(10 * time.Second)
+		deadline := time.Now().Add(time.Minute)
 		for {
 			left := workers()
 			if len(left) == 0 {

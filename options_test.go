@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"math/rand/v2"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -437,6 +438,105 @@ func TestAWSConfig(t *testing.T) {
 			}
 			b.Close()
 		}
+	}
+}
+
+// TestEndpointOfAWSConfig means the same as one of WithEndpoint, in all that follows
+// from it: a source elsewhere must not pass for a bucket of AWS.
+func TestEndpointOfAWSConfig(t *testing.T) {
+	given := func(endpoint string) Option { return WithAWSConfig(AWSConfig{BaseEndpoint: &endpoint}) }
+	for name, test := range map[string]struct {
+		location, endpoint string
+		opts               []Option
+		origin, service    string
+	}{
+		"another service":       {"s3://data", "http://s3.test:9000", nil, "s3.test:9000/data", "http://s3.test:9000"},
+		"with a slash":          {"s3://data/below", "https://s3.test/", nil, "s3.test/data", "https://s3.test"},
+		"a host in the place":   {"s3://other.test/data", "https://s3.test", nil, "other.test/data", "https://other.test"},
+		"an option":             {"s3://data", "https://s3.test", []Option{WithEndpoint("third.test")}, "third.test/data", "https://third.test"},
+		"an option, and a host": {"s3://third.test/data", "https://s3.test", []Option{WithEndpoint("third.test")}, "third.test/data", "https://third.test"},
+		"AWS in the place":      {"s3://s3.eu-west-3.amazonaws.com/data", "https://s3.test", nil, "s3.amazonaws.com/data", ""},
+		"AWS itself":            {"s3://data", "https://s3.eu-west-3.amazonaws.com", nil, "s3.amazonaws.com/data", ""},
+		"none":                  {"s3://data", "", nil, "s3.amazonaws.com/data", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b, err := New(test.location, append(test.opts, WithAnonymous(true), given(test.endpoint))...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			if b.origin() != test.origin || b.cfg.client.Endpoint != test.service {
+				t.Errorf("it is %s at %q, want %s at %q", b.origin(), b.cfg.client.Endpoint, test.origin, test.service)
+			}
+		})
+	}
+	for name, test := range map[string]struct {
+		endpoint string
+		opt      Option
+	}{
+		"a key in the clear": {"http://s3.test", WithCustomerKey(make([]byte, 32))},
+		"TLS and none":       {"http://s3.test", WithTLS(true)},
+		"of AWS alone":       {"https://s3.test", WithFIPS(true)},
+		"no endpoint":        {"ftp://s3.test", WithAnonymous(true)},
+	} {
+		if _, err := New("s3://data", given(test.endpoint), test.opt); !errors.Is(err, ErrInvalidOption) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestRequesterPays: a bucket that wants it is read and written with it, and
+// not without.
+func TestRequesterPays(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	w.fill(5)
+	w.data.SetRequesterPays(true)
+	target := w.server.CreateBucket("target")
+	target.SetRequesterPays(true)
+	if _, err := w.repo.Backup(t.Context(), w.at("s3://data").Source()); !errors.Is(err, ErrAccessDenied) {
+		t.Errorf("backup without: %v", err)
+	}
+	id := w.backupOf(w.at("s3://data", WithRequesterPays(true))).Snapshot.ID
+	if _, err := w.repo.Restore(t.Context(), id, w.at("s3://target").Destination()); !errors.Is(err, ErrAccessDenied) {
+		t.Errorf("restore without: %v", err)
+	}
+	if _, err := w.repo.Restore(t.Context(), id, w.at("s3://target", WithRequesterPays(true)).Destination()); err != nil {
+		t.Error(err)
+	}
+	w.same(w.data, target)
+}
+
+// TestBucketOwnerControl is asked for with each object that is written, in one
+// request or in parts, restored or stored.
+func TestBucketOwnerControl(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	w.fill(3)
+	body := make([]byte, 11<<20)
+	for i := range body {
+		body[i] = byte(rand.Uint32()) // a packfile of it has parts, too
+	}
+	w.data.Put("in parts", body, s3test.Properties{}, s3test.InParts(6<<20))
+	w.server.CreateBucket("other")
+	given := []Option{WithBucketOwnerControl(true), WithPartSize(5 << 20)}
+	w.repo = createPlain(t, w.at("s3://other/repository", given...).Store())
+	w.backup()
+	if _, err := w.repo.Restore(t.Context(), "", w.at("s3://other/restored", given...).Destination()); err != nil {
+		t.Fatal(err)
+	}
+	written := map[string]int{}
+	for _, r := range w.server.Requests() {
+		if r.Bucket != "other" || r.Op != "PutObject" && r.Op != "CreateMultipartUpload" {
+			continue
+		}
+		written[r.Op]++
+		if acl := r.Header.Get("X-Amz-Acl"); acl != "bucket-owner-full-control" {
+			t.Errorf("%s %s has the ACL %q", r.Op, r.Key, acl)
+		}
+	}
+	if written["PutObject"] < 5 || written["CreateMultipartUpload"] == 0 {
+		t.Errorf("written: %v", written)
 	}
 }
 

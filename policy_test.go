@@ -122,10 +122,11 @@ func move(ctx context.Context, from *s3kloset.Bucket, to *s3kloset.Bucket) error
 }
 
 // other is a handle on a bucket that the policy has no say in.
-func (p *patient) other(name string) *s3kloset.Bucket {
+func (p *patient) other(name string, opts ...s3kloset.Option) *s3kloset.Bucket {
 	p.t.Helper()
 	p.server.CreateBucket(name)
-	b, err := s3kloset.New("s3://"+name, s3kloset.WithEndpoint(p.server.URL()), s3kloset.WithCredentials(p.server.AccessKey(), p.server.SecretKey(), ""))
+	opts = append([]s3kloset.Option{s3kloset.WithEndpoint(p.server.URL()), s3kloset.WithCredentials(p.server.AccessKey(), p.server.SecretKey(), "")}, opts...)
+	b, err := s3kloset.New("s3://"+name, opts...)
 	if err != nil {
 		p.t.Fatal(err)
 	}

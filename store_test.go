@@ -116,6 +116,10 @@ func TestStoreWritesConditionally(t *testing.T) {
 	if err := repo.Check(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
+	big := bytes.NewReader(make([]byte, 40<<20))
+	if n, err := v.store().Put(t.Context(), storage.StorageResourcePackfile, objects.MAC{1}, big); err != nil || n != 40<<20 {
+		t.Errorf("put in parts: %d, %v", n, err)
+	}
 	// Without a lock before it, from a process that has written nothing else.
 	repo, err := OpenRepository(t.Context(), v.store())
 	if err != nil {
@@ -154,28 +158,49 @@ func TestStoreRefreshesLocksConditionally(t *testing.T) {
 	}
 }
 
+// TestStoreWithoutConditions lives where they are ignored.
 func TestStoreWithoutConditions(t *testing.T) {
 	quiet(t)
+	v := newVault(t, s3test.WithoutFeature(s3test.ConditionalWrites))
+	v.life()
+}
+
+// TestStoreWithConditionsRefused lives where a request that has one is an error.
+func TestStoreWithConditionsRefused(t *testing.T) {
+	quiet(t)
 	v := newVault(t)
-	v.fill(5, 1000)
 	v.server.Faults().Add(s3test.Fault{Times: s3test.Always, Action: s3test.Status(http.StatusNotImplemented, "NotImplemented"),
 		Match: func(r s3test.Request) bool {
 			return r.Header.Get("If-None-Match") != "" || r.Op == "PutObject" && r.Header.Get("If-Match") != ""
 		}})
+	v.life()
+	v.server.Faults().VerifyAll(t)
+}
+
+// life is a repository from its first to its last day.
+func (v *vault) life() {
+	v.Helper()
+	v.fill(5, 1000)
 	store := v.store()
-	repo := createPlain(t, store)
-	if _, err := repo.Backup(t.Context(), v.source()); err != nil {
-		t.Fatal(err)
+	repo := createPlain(v, store)
+	report, err := repo.Backup(v.Context(), v.source())
+	if err != nil {
+		v.Fatal(err)
 	}
 	// In parts, and first of all: what nobody has asked before.
 	big := bytes.NewReader(make([]byte, 40<<20))
-	if n, err := v.store().Put(t.Context(), storage.StorageResourcePackfile, objects.MAC{1}, big); err != nil || n != 40<<20 {
-		t.Errorf("put in parts: %d, %v", n, err)
+	if n, err := v.store().Put(v.Context(), storage.StorageResourcePackfile, objects.MAC{1}, big); err != nil || n != 40<<20 {
+		v.Errorf("put in parts: %d, %v", n, err)
 	}
-	if err := store.Create(t.Context(), []byte("x")); !errors.Is(err, ErrAlreadyExists) {
-		t.Errorf("second create: %v, want ErrAlreadyExists", err)
+	if err := store.Create(v.Context(), []byte("x")); !errors.Is(err, ErrAlreadyExists) {
+		v.Errorf("second create: %v, want ErrAlreadyExists", err)
 	}
-	v.server.Faults().VerifyAll(t)
+	if err := repo.Check(v.Context(), report.Snapshot.ID); err != nil {
+		v.Error(err)
+	}
+	if err := repo.Delete(v.Context(), report.Snapshot.ID); err != nil {
+		v.Error(err)
+	}
 }
 
 func TestStoreRefreshesLocks(t *testing.T) {
@@ -345,6 +370,11 @@ func TestStoreColdStory(t *testing.T) {
 	second, err := repo.Backup(t.Context(), v.source())
 	if err != nil || second.Unchanged != 30 || second.Stored != 1 {
 		t.Fatalf("second backup: %+v, %v", second.Counts, err)
+	}
+
+	// And a look into all folders, and at what is known of each object.
+	for difference, err := range repo.Verify(t.Context(), second.Snapshot.ID, v.source(), WithDepth(VerifyMetadata)) {
+		t.Errorf("verify: %+v, %v", difference, err)
 	}
 
 	// What another snapshot alone needs is nobody's business.
