@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 }
 
 // patience bounds what must end by itself.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // TestSignalsAreForTheHost interrupts the plugin, as a terminal does that
 // interrupts plakar: it goes on until its input ends.

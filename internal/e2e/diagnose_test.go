@@ -61,13 +61,14 @@ func TestDiagnoseWhatIsWrong(t *testing.T) {
 			location string
 			opts     []s3kloset.Option
 			check    s3kloset.Check
+			verdict  s3kloset.Verdict
 			says     string
 		}{
-			{"wrong secret", bucket, []s3kloset.Option{s3kloset.WithCredentials(at.server.AccessKey, "wrong", "")}, s3kloset.CheckIdentity, "secret key"},
-			{"unknown key", bucket, []s3kloset.Option{s3kloset.WithCredentials("nobody", "secret", "")}, s3kloset.CheckIdentity, "nobody"},
-			{"no bucket", newName("missing"), nil, s3kloset.CheckBucket, "missing"},
-			{"wrong region", bucket, []s3kloset.Option{s3kloset.WithRegion("eu-west-3")}, s3kloset.CheckBucket, "region"},
-			{"TLS to a plain port", bucket, []s3kloset.Option{s3kloset.WithEndpoint(strings.Replace(at.server.Endpoint, "http:", "https:", 1))}, s3kloset.CheckTLS, "use_tls"},
+			{"wrong secret", bucket, []s3kloset.Option{s3kloset.WithCredentials(at.server.AccessKey, "wrong", "")}, s3kloset.CheckIdentity, s3kloset.VerdictBroken, "secret key"},
+			{"unknown key", bucket, []s3kloset.Option{s3kloset.WithCredentials("nobody", "secret", "")}, s3kloset.CheckIdentity, s3kloset.VerdictBroken, "nobody"},
+			{"no bucket", newName("missing"), nil, s3kloset.CheckBucket, s3kloset.VerdictBroken, "missing"},
+			{"wrong region", bucket, []s3kloset.Option{s3kloset.WithRegion("eu-west-3")}, s3kloset.CheckBucket, s3kloset.VerdictDegraded, "region"},
+			{"TLS to a plain port", bucket, []s3kloset.Option{s3kloset.WithEndpoint(strings.Replace(at.server.Endpoint, "http:", "https:", 1))}, s3kloset.CheckTLS, s3kloset.VerdictBroken, "use_tls"},
 		} {
 			t.Run(string(name)+"/"+c.name, func(t *testing.T) {
 				d, err := at.open(t, c.location+"/data", c.opts...).Diagnose(t.Context(), s3kloset.RoleStore)
@@ -75,7 +76,7 @@ func TestDiagnoseWhatIsWrong(t *testing.T) {
 					t.Fatal(err)
 				}
 				f, _ := d.Finding(c.check)
-				if f.Verdict < s3kloset.VerdictDegraded || !strings.Contains(f.Detail+f.Remedy, c.says) {
+				if f.Verdict != c.verdict || !strings.Contains(f.Detail+f.Remedy, c.says) {
 					t.Errorf("%s is %v: %s; %s (%v)", c.check, f.Verdict, f.Detail, f.Remedy, f.Err)
 				}
 			})

@@ -55,7 +55,7 @@ e2e-tls: servers plakar-package $(GOTESTSUM) ## TLS with an authority of our own
 e2e-aws: servers $(GOTESTSUM) ## objects that the aws command line wrote; it must be installed
 	$(E2ETEST) -run '^($(E2E_AWS))$$'
 
-e2e-memory: servers $(GOTESTSUM) ## large objects within the limit of memory
+e2e-memory: servers $(GOTESTSUM) ## large objects, in ranges and in parts, and runs that are cut off in them
 	$(E2ETEST) -run '^($(E2E_MEMORY))$$'
 
 # More tests beside each other than there are cores: plakar waits as long as it computes.

@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/s3kloset/s3kloset"
@@ -42,23 +43,26 @@ func TestServerSideEncryption(t *testing.T) {
 		}
 	}
 
-	vault := at.newName(t, "vault")
-	store := at.open(t, vault, s3kloset.WithCreateBucket(true), s3kloset.WithEncryption(s3kloset.Encryption{Mode: "aws:kms", KMSKeyID: kmsKey})).Store()
-	closeAtEnd(t, store)
-	repo, err := s3kloset.CreateRepository(t.Context(), store, s3kloset.WithPlaintext())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer closeRepository(t, repo)
-	if _, err := repo.Backup(t.Context(), at.open(t, original).Source()); err != nil {
-		t.Fatal(err)
-	}
-	blobs := at.keys(t, vault)
-	if len(blobs) < 3 {
-		t.Errorf("the store has %q", blobs)
-	}
-	for _, key := range blobs {
-		at.wantEncryption(t, vault, key, "aws:kms")
+	var repo *s3kloset.Repository // the last of them
+	for _, encryption := range []s3kloset.Encryption{{Mode: "AES256"}, {Mode: "aws:kms", KMSKeyID: kmsKey}} {
+		vault := at.newName(t, "vault")
+		store := at.open(t, vault, s3kloset.WithCreateBucket(true), s3kloset.WithEncryption(encryption)).Store()
+		closeAtEnd(t, store)
+		var err error
+		if repo, err = s3kloset.CreateRepository(t.Context(), store, s3kloset.WithPlaintext()); err != nil {
+			t.Fatal(err)
+		}
+		defer closeRepository(t, repo)
+		if _, err := repo.Backup(t.Context(), at.open(t, original).Source()); err != nil {
+			t.Fatal(err)
+		}
+		blobs := at.keys(t, vault)
+		if len(blobs) < 3 {
+			t.Errorf("the store has %q", blobs)
+		}
+		for _, key := range blobs {
+			at.wantEncryption(t, vault, key, encryption.Mode)
+		}
 	}
 
 	for name, test := range map[string]struct {
@@ -72,8 +76,13 @@ func TestServerSideEncryption(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			restored := at.newName(t, "restored")
 			options := append(test.options, s3kloset.WithCreateBucket(true))
-			if _, err := repo.Restore(t.Context(), "", at.open(t, restored, options...).Destination()); err != nil {
+			report, err := repo.Restore(t.Context(), "", at.open(t, restored, options...).Destination())
+			if err != nil {
 				t.Fatal(err)
+			}
+			// With a key of KMS an ETag says nothing of the bytes, before or after.
+			if w := report.Warnings[s3kloset.WarnETag]; w != nil {
+				t.Errorf("%d are said to have another ETag", w.Count)
 			}
 			for key, mode := range modes {
 				at.wantEncryption(t, restored, key, test.mode(mode))
@@ -93,6 +102,9 @@ func (at site) wantEncryption(t *testing.T, bucket, key, mode string) {
 	}
 	if got := header.Get(sseHeader); got != mode {
 		t.Errorf("%s is encrypted by %q, want %q", key, got, mode)
+	}
+	if id := header.Get(sseHeader + "-Aws-Kms-Key-Id"); strings.HasSuffix(id, kmsKey) != (mode == "aws:kms") {
+		t.Errorf("%s is encrypted by %q with the key %q", key, mode, id)
 	}
 }
 

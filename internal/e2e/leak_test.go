@@ -9,7 +9,7 @@ import (
 
 // leakPatience is how long a goroutine that was told to end may take to do so on a machine
 // that is busy with other things.
-const leakPatience = 20 * time.Second
+const leakPatience = time.Minute
 
 // wantNothingRunning demands that no goroutine of s3kloset, or of the engine on its
 // behalf, is at work. Databases that the engine keeps open for the life of a repository

@@ -3,16 +3,13 @@ package e2e_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
-	"github.com/s3kloset/s3kloset/internal/e2e/server"
 	"github.com/s3kloset/s3kloset/internal/s3test"
-	"github.com/s3kloset/s3kloset/internal/s3test/conformance"
 )
 
 // stopDuring runs a command until a request that the fault meets has begun, and then ends
@@ -106,25 +103,24 @@ func TestPlakarKilled(t *testing.T) {
 // TestPlakarKeepsRequestsInFlight looks at the requests of a backup and of a restore over a
 // network with latency. plakar handles one body at a time; S3 must not see that.
 func TestPlakarKeepsRequestsInFlight(t *testing.T) {
-	at := newSite(t, server.Start(t, conformance.S3Test))
-	original, restored := at.newName(t, "original"), at.newName(t, "restored")
-	bucket := at.server.Fake.CreateBucket(original)
-	for i := range 200 {
-		bucket.Put(fmt.Sprintf("object%03d", i), noise(byte(i), 1000), s3test.Properties{})
-	}
-	h := newHome(t)
-	h.must("create", "-plaintext")
-	h.add("source", "src", hostFirst(at.server, original))
-	h.add("destination", "dst", hostFirst(at.server, restored), []string{"create_bucket=true"})
-	at.server.Fake.SetLatency(30 * time.Millisecond)
-	h.must("backup", "@src")
-	h.must("restore", "-to", "@dst", h.newest())
-	at.server.Fake.SetLatency(0)
-	for _, op := range []string{"GetObject", "PutObject"} {
-		totals := at.server.Fake.Totals(op)
-		t.Logf("%s: %d requests, at most %d at the same time", op, totals.Requests, totals.Peak)
-		if totals.Requests != 200 || totals.Peak < 16 {
-			t.Errorf("%s: %d requests, at most %d at the same time; want 200 and more than 16", op, totals.Requests, totals.Peak)
+	const many = 200
+	eachForPlakar(t, func(t *testing.T, shore site) {
+		original, restored := shore.newName(t, "original"), shore.newName(t, "restored")
+		shore.fillWithMany(t, original, many)
+		at, proxy := shore.behindProxy(t)
+		h := newHome(t)
+		h.must("create", "-plaintext")
+		h.add("source", "src", hostFirst(at.server, original))
+		h.add("destination", "dst", hostFirst(at.server, restored), []string{"create_bucket=true"})
+		proxy.SetLatency(300 * time.Millisecond) // longer than a busy machine needs for a body
+		h.must("backup", "@src")
+		h.must("restore", "-to", "@dst", h.newest())
+		for _, op := range []string{"GetObject", "PutObject"} {
+			totals := proxy.Totals(op)
+			t.Logf("%s: %d requests, at most %d at the same time", op, totals.Requests, totals.Peak)
+			if totals.Requests != many || totals.Peak < 16 {
+				t.Errorf("%s: %d requests, at most %d at the same time; want %d and more than 16", op, totals.Requests, totals.Peak, many)
+			}
 		}
-	}
+	})
 }

@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -55,7 +57,33 @@ func TestPlakarTLS(t *testing.T) {
 				[]string{"use_tls=true", "tls_insecure_no_verify=true", "create_bucket=true"})
 			h.must("restore", "-to", "@dst", h.newest())
 			at.compare(t, restored, original, keysOf(cargo))
+
+			h.add("store", "store", bucketFirst(at.server, at.newName(t, "repo")), []string{"create_bucket=true"})
+			h.fails("certificate", "at", "@store", "create", "-plaintext")
+			h.must("store", "set", "store", "ca_file="+at.server.CAFile)
+			h.must("at", "@store", "create", "-plaintext")
+			h.must("at", "@store", "backup", "@src")
+			h.must("at", "@store", "check")
 		})
+	}
+}
+
+// TestPlakarPackage is installed, shown, removed and installed again, as the README
+// tells those who have another one.
+func TestPlakarPackage(t *testing.T) {
+	t.Parallel()
+	h := newHome(t)
+	pkg := built(t, "s3_*_"+runtime.GOOS+"_"+runtime.GOARCH+".ptar")
+	version := strings.Split(filepath.Base(pkg), "_")[1]
+	for range 2 {
+		if got := h.must("pkg", "show"); !strings.Contains(got, "s3@"+version) {
+			t.Errorf("pkg show: %q, want s3@%s", got, version)
+		}
+		h.must("pkg", "rm", "s3")
+		if got := h.must("pkg", "show"); strings.Contains(got, "s3@") {
+			t.Errorf("pkg show after pkg rm: %q", got)
+		}
+		h.must("pkg", "add", pkg)
 	}
 }
 

@@ -18,7 +18,12 @@ var plakarServers = []conformance.Server{conformance.MinIO, conformance.S3Test}
 // eachForPlakar runs a subtest for each of them, on the shared instances.
 func eachForPlakar(t *testing.T, run func(t *testing.T, at site)) {
 	t.Helper()
-	for _, name := range plakarServers {
+	eachOf(t, plakarServers, run)
+}
+
+func eachOf(t *testing.T, servers []conformance.Server, run func(t *testing.T, at site)) {
+	t.Helper()
+	for _, name := range servers {
 		t.Run(string(name), func(t *testing.T) {
 			t.Parallel()
 			run(t, newSite(t, server.Shared(t, name)))
@@ -41,7 +46,7 @@ func luggage(name conformance.Server) []exhibit {
 // maintenance of a store.
 func TestPlakarSeed(t *testing.T) {
 	t.Parallel()
-	eachForPlakar(t, func(t *testing.T, at site) {
+	eachOf(t, append(slices.Clone(plakarServers), conformance.MiniS3), func(t *testing.T, at site) {
 		original := at.newName(t, "collection")
 		keys := at.fill(t, original, luggage(at.server.Name))
 		at, proxy := at.behindProxy(t)
@@ -91,10 +96,10 @@ func TestPlakarOpensSDKRepository(t *testing.T) {
 		s.home.add("store", "sdk", hostFirst(at.server, repo+"/by/sdk"), []string{"passphrase=" + string(passphrase)})
 		s.read("at", "@sdk")
 		s.restore(s.home.newest("at", "@sdk"), "at", "@sdk")
-		// Its snapshot is the parent of one by plakar: the sources are the same.
 		s.home.add("source", "src", hostFirst(at.server, original))
 		s.home.must("at", "@sdk", "backup", "@src")
-		s.openWithSDK(repo+"/by/sdk", 2)
+		s.continueWithSDK(repo+"/by/sdk", s.home.newest("at", "@sdk"))
+		s.openWithSDK(repo+"/by/sdk", 3)
 	})
 }
 
@@ -137,16 +142,17 @@ func (s seed) read(at ...string) {
 	run("check", id)
 }
 
-// again backs the bucket up as it is, and then with one object overwritten and one gone. What
-// has not changed is known from the cache of metadata: it costs one question, that for its
-// tags.
+// again backs the bucket up as it is, and then with one object overwritten, one gone, and
+// one that has other tags. What has not changed is known from the cache of metadata: it
+// costs one question, that for its tags.
 func (s *seed) again(proxy *s3test.Proxy, at ...string) {
 	t := s.home.t
 	t.Helper()
 	backUp := func() { s.home.must(append(slices.Clone(at), "backup", "@src")...) }
 	s.costs(proxy, map[string]int{"GetObjectTagging": len(s.keys)}, backUp)
 
-	const changed, gone = "size/0", "size/1"
+	const changed, gone, retagged = "size/0", "size/1", "tag/ten"
+	s.at.retag(t, s.original, retagged, [2]string{"again", "1"})
 	if _, err := show(changed, "x-amz-meta-a", "b").put(t.Context(), s.at, s.original); err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +160,10 @@ func (s *seed) again(proxy *s3test.Proxy, at ...string) {
 		t.Fatal(err)
 	}
 	s.keys = slices.DeleteFunc(s.keys, func(key string) bool { return key == gone })
-	s.costs(proxy, map[string]int{"GetObject": 1, "GetObjectTagging": len(s.keys) - 1}, backUp)
+	s.costs(proxy, map[string]int{
+		"GetObject":        2, // the engine reads again what has other tags
+		"GetObjectTagging": len(s.keys) - 1,
+	}, backUp)
 	if n := len(s.home.snapshots(at...)); n != 3 {
 		t.Errorf("there are %d snapshots, not 3", n)
 	}
@@ -194,6 +203,30 @@ func (s seed) special() (tagged, inParts int) {
 		}
 	}
 	return tagged, inParts
+}
+
+// continueWithSDK backs the original up with the SDK. The snapshot of plakar is its parent:
+// the sources are the same, and no object is asked for again but for its tags.
+func (s seed) continueWithSDK(location, parent string) {
+	t := s.home.t
+	t.Helper()
+	store := s.at.open(t, location).Store()
+	closeAtEnd(t, store)
+	repo, err := s3kloset.OpenRepository(t.Context(), store, s3kloset.WithPassphrase(passphrase))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer closeRepository(t, repo)
+	report, err := repo.Backup(t.Context(), s.at.open(t, s.original).Source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.HasPrefix(report.Parent, parent) || report.Unchanged != int64(len(s.keys)) {
+		t.Errorf("of %d objects, %d are as in %s, want all as in %s", len(s.keys), report.Unchanged, report.Parent, parent)
+	}
+	if report.Requests["GetObject"] != 0 || report.Requests["HeadObject"] != 0 {
+		t.Errorf("requests are %v", report.Requests)
+	}
 }
 
 // openWithSDK opens the repository at a location with the facade of the SDK, checks all

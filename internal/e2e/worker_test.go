@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/s3kloset/s3kloset"
 	"github.com/s3kloset/s3kloset/internal/e2e/server"
@@ -150,12 +151,15 @@ func TestTenProcesses(t *testing.T) {
 				}
 			}
 			ids := make([]string, processes)
+			begin, objects := time.Now(), 0
 			for i, w := range workers {
 				var err error
 				if ids[i], err = w.snapshot(); err != nil {
 					t.Fatal(err)
 				}
+				objects += len(keys[i])
 			}
+			t.Logf("%d processes backed up %d objects in %v", processes, objects, time.Since(begin).Round(time.Millisecond))
 			repo := at.reopen(t, repository)
 			wantSnapshots(t, repo, ids...)
 			for i, id := range ids {

@@ -3,7 +3,8 @@
 // alone (the same data from memory, or into it). Its S3 is a real MinIO behind
 // a proxy that adds the round trip of a network.
 //
-// Each benchmark does its work three times, leg beside leg. What comes of it
+// Each benchmark does its work three times, leg beside leg, but for the serial
+// listing of a million keys, which is long enough to be done once. What comes of it
 // is printed at the end as a table of medians: the seconds of each leg, the
 // throughput of ours over that of the others, the requests that ours made, the
 // peak memory of ours and of the engine alone (without the data and the

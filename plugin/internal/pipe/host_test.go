@@ -18,7 +18,7 @@ import (
 )
 
 // patience bounds what must end by itself; nothing that works comes near it.
-const patience = 30 * time.Second
+const patience = time.Minute
 
 // host is the side of plakar: its own client code, at the other end of a pipe.
 type host struct {
