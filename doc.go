@@ -14,9 +14,10 @@
 //	...
 //	report, err := repo.Backup(ctx, photos.Source())
 //
-// Nothing here is global or prints. The environment is read for credentials and
-// for proxies, as said below, and for nothing else. [Register] alone changes
-// something outside of its arguments: the registries of Kloset.
+// Nothing here is global or prints. The environment is read for proxies and, where
+// it is asked for credentials, for these, their region and the authorities to
+// trust, as said below, and for nothing else. [Register] alone changes something
+// outside of its arguments: the registries of Kloset.
 //
 // # Locations
 //
@@ -106,8 +107,9 @@
 // Handles, stores and repositories may be used concurrently; a Source and a
 // Destination run once at a time, and are cheap to make. A handle has at most
 // [WithConcurrency] requests in flight, from their first byte to the head of the
-// answer; the bodies of answers are read beside them, each on a connection of its
-// own, so there can be more connections than that. Each Source, Destination or
+// answer, those for the locks of a store apart; the bodies of answers are read
+// beside them, each on a connection of its own, so there can be more connections
+// than that. Each Source, Destination or
 // Store has [WithMemoryLimit] bytes of buffers; a Source holds a few hundred
 // records beside that. The engine takes about 20 MiB for each unit of
 // [WithEngineConcurrency], and 256 MiB for a second when it derives a key from a
@@ -149,5 +151,6 @@
 //
 // Snapshots and stores that a released version wrote stay readable. A Store has
 // the layout of the existing S3 integration of plakar: each opens what the
-// other wrote. Names in Go may change before version 1.0.
+// other wrote, but for the packfiles that the existing one put into an archive,
+// which only ours reads, once they are out of it. Names in Go may change before version 1.0.
 package s3kloset

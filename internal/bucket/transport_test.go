@@ -247,8 +247,7 @@ func request(t *testing.T, address string) *http.Request {
 	return &http.Request{URL: u}
 }
 
-// TestConnectionsAreKept: one is enough for requests one after the other, and
-// many at a time open no more than there are of them.
+// TestConnectionsAreKept: one is enough for requests one after the other.
 func TestConnectionsAreKept(t *testing.T) {
 	play(t, Config{}, func(t *testing.T, s *stage) {
 		s.bucket.Put("k", bytesOf(1000, 62), s3test.Properties{})

@@ -35,7 +35,7 @@ func TestDestinationSuite(t *testing.T) {
 
 func TestRoundTripSuite(t *testing.T) {
 	if testing.Short() {
-		t.Skip("what runs the short tests runs this suite on MinIO and on versitygw")
+		t.Skip("make gate has this suite on MinIO and on versitygw")
 	}
 	clock := s3test.NewManualClock(time.Now())
 	server := newSuiteServer(t, s3test.WithClock(clock))

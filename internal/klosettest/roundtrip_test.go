@@ -17,7 +17,7 @@ func memRoundTrips() RoundTripHarness {
 
 func TestMemRoundTrip(t *testing.T) {
 	if testing.Short() {
-		t.Skip("what runs the short tests runs this suite on MinIO and on versitygw")
+		t.Skip("make gate has this suite on MinIO and on versitygw")
 	}
 	RunRoundTrip(t, memRoundTrips())
 }
