@@ -118,7 +118,9 @@
 //	256 MiB (source) + 256 MiB (store) + 4 * 20 MiB
 //
 // and less for small buckets. All goroutines of a run have ended when it returns,
-// cancelled or not, and its lock and its unfinished uploads are gone.
+// cancelled or not, and its lock and its unfinished uploads are gone, as long as
+// the server answers what removes them. An upload whose creation was answered, and
+// the answer lost, stays: [Store.CleanUp] removes those of a store.
 //
 // # Services other than AWS
 //
@@ -134,6 +136,8 @@
 // in every program that uses net/http: behind a proxy nothing else works, and
 // operators set it for all programs. [WithProxy] names another one, or none. What
 // gives keys to this machine alone is always asked directly.
+//
+// The connections to a name with several addresses go to each of them in turn.
 //
 // [WithCAFile] trusts a private authority besides those of the system, and
 // AWS_CA_BUNDLE does where the environment is asked for credentials.

@@ -17,7 +17,6 @@ import (
 const DefaultIdleTimeout = 60 * time.Second
 
 const (
-	dialTimeout      = 10 * time.Second
 	handshakeTimeout = 10 * time.Second
 	// idleConnections is above the 64 prefetchers of the engine plus its
 	// workers, so that no burst has to open connections anew.
@@ -30,16 +29,12 @@ func newHTTPClient(cfg *Config) (*http.Client, error) {
 	transport := cfg.Transport
 	if transport == nil {
 		var err error
-		dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second}
-		if transport, err = newTransport(cfg, dialer.DialContext); err != nil {
+		if transport, err = newTransport(cfg, newDialer().DialContext); err != nil {
 			return nil, err
 		}
 	}
 	return &http.Client{Transport: transport, CheckRedirect: sameService}, nil
 }
-
-// dialFunc opens connections, as net.Dialer does.
-type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
 func newTransport(cfg *Config, dial dialFunc) (*http.Transport, error) {
 	tlsConfig := &tls.Config{
