@@ -255,7 +255,9 @@ func (x *doctor) tags(ctx context.Context) Finding {
 		f.Remedy += ", or do without tags: WithTagPolicy (tags) never"
 		return f
 	}
-	return x.failed("reading the tags of an object", err)
+	f := x.failed("reading the tags of an object", err)
+	f.Remedy += ", or do without tags: WithTagPolicy (tags) never"
+	return f
 }
 
 // listOrder tells whether listings are complete and in order.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"unicode/utf8"
 
 	"github.com/s3kloset/s3kloset/internal/bucket"
 )
@@ -270,6 +271,10 @@ var misread = strings.NewReplacer(" ", "+", "\n", "\r")
 // explainMisread asks for the object that a misread key stands for, which must
 // not pass for a deletion either.
 func (w *walk) explainMisread(ctx context.Context, key string, missing error) error {
+	if strings.ContainsRune(key, utf8.RuneError) {
+		// Servers in Go write it for each character that XML cannot hold.
+		return fmt.Errorf("%q cannot be read, and may be listed in place of a key that a listing without an encoding cannot hold: %w", key, missing)
+	}
 	meant := misread.Replace(key)
 	if meant == key {
 		return nil
