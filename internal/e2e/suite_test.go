@@ -193,9 +193,6 @@ func (k *keeper) keeps(key string) bool {
 
 func (k *keeper) try(key string) bool {
 	ctx, body := k.t.Context(), []byte("kept?")
-	if strings.HasSuffix(key, "/") {
-		return false // to which some servers give no data
-	}
 	if k.client.Put(ctx, k.bucket, key, nil, body) != nil {
 		return false
 	}
