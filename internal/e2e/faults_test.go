@@ -45,7 +45,7 @@ func embark(t *testing.T, s *server.Server) *voyage {
 	return v
 }
 
-// run backs up, checks and restores. Whatever happens on the way, all must be well in the
+// run backs up, checks, restores, and backs up again. Whatever happens on the way, all must be well in the
 // end.
 func (v *voyage) run(t *testing.T) *s3kloset.Store {
 	t.Helper()
@@ -68,6 +68,7 @@ func (v *voyage) run(t *testing.T) *s3kloset.Store {
 		t.Fatal(err)
 	}
 	wantCounts(t, restore.Counts, backup.Counts)
+	v.runAgain(t, repo, backup.Snapshot.ID)
 	closeRepository(t, repo)
 
 	var keys []string
@@ -77,6 +78,20 @@ func (v *voyage) run(t *testing.T) *s3kloset.Store {
 	slices.Sort(keys)
 	v.shore.compare(t, v.restored, v.original, keys)
 	return store
+}
+
+// runAgain backs up what has not changed since, and asks for no object.
+func (v *voyage) runAgain(t *testing.T, repo *s3kloset.Repository, parent string) {
+	t.Helper()
+	backup, err := repo.Backup(t.Context(), v.sea.open(t, v.original).Source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	total := int64(len(cargo))
+	wantCounts(t, backup.Counts, s3kloset.Counts{Listed: total, Unchanged: total})
+	if backup.Parent != parent || backup.Requests["GetObject"] > 0 || backup.Requests["HeadObject"] > 0 {
+		t.Errorf("the backup of what has not changed is compared with %q, and made requests %v", backup.Parent, backup.Requests)
+	}
 }
 
 // wantTidy demands that nothing is left over in the buckets that were written.
