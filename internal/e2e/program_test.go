@@ -8,12 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/s3kloset/s3kloset"
 	"github.com/s3kloset/s3kloset/internal/e2e/server"
+	"github.com/s3kloset/s3kloset/internal/s3test"
 	"github.com/s3kloset/s3kloset/internal/s3test/conformance"
 )
 
@@ -57,18 +60,38 @@ type statement struct {
 	}
 }
 
-// run runs the program to its end, which has to be with a status.
+// run runs the program to its end, which has to be with a status. It may leave no temporary
+// files.
 func (p program) run(t *testing.T, status int, args ...string) statement {
+	t.Helper()
+	return p.interrupted(t, nil, status, args...)
+}
+
+// interrupted does the same, and presses Ctrl-C when the channel is closed. From then on
+// the program has a minute.
+func (p program) interrupted(t *testing.T, when <-chan struct{}, status int, args ...string) statement {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), programPatience)
 	defer cancel()
+	temp := t.TempDir()
 	cmd := exec.CommandContext(ctx, p.exe, append([]string{"-json"}, args...)...)
-	cmd.Env = p.env
+	cmd.Env = append(slices.Clone(p.env), "TMPDIR="+temp)
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		select {
+		case <-when:
+			_ = cmd.Process.Signal(os.Interrupt)
+			time.AfterFunc(time.Minute, cancel)
+		case <-ctx.Done():
+		}
+	}()
 	var exit *exec.ExitError
-	if err := cmd.Run(); err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
-		t.Fatalf("%q: %v, %v", args, err, ctx.Err())
+	if err := cmd.Wait(); err != nil && !errors.As(err, &exit) || ctx.Err() != nil {
+		t.Fatalf("%q: %v, %v\n%s", args, err, ctx.Err(), &stderr)
 	}
 	var said statement
 	if err := json.Unmarshal(stdout.Bytes(), &said); err != nil {
@@ -76,6 +99,9 @@ func (p program) run(t *testing.T, status int, args ...string) statement {
 	}
 	if got := cmd.ProcessState.ExitCode(); got != status || said.OK != (status == 0) || said.OK != (said.Error == "") {
 		t.Errorf("exit status %d, not %d, of %q\n%s\n%s", got, status, args, &stdout, &stderr)
+	}
+	if left, err := os.ReadDir(temp); err != nil || len(left) > 0 {
+		t.Errorf("temporary files are left: %v, %v", left, err)
 	}
 	for _, secret := range secretsIn(args) {
 		if strings.Contains(stdout.String()+stderr.String(), secret) {
@@ -154,5 +180,67 @@ func wantUnchanged(t *testing.T, said statement, parent string, objects int64) {
 		if b.Requests["ListObjectsV2"] == 0 || b.Requests[operation] > 0 {
 			t.Errorf("the second backup made requests %v", b.Requests)
 		}
+	}
+}
+
+// TestProgramInterrupted presses Ctrl-C in the middle of a backup: while an object is read,
+// and while a packfile is uploaded.
+func TestProgramInterrupted(t *testing.T) {
+	t.Parallel()
+	tool := buildProgram(t)
+	for name, moment := range map[string]s3test.Fault{
+		"reading": {Op: "GetObject", Key: "large"},
+		"writing": {Op: "UploadPart", Key: "*/packfiles/*"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			v := embark(t, server.Shared(t, conformance.MinIO))
+			with := func(more ...string) []string {
+				return slices.Concat(more, v.sea.flags("-option"), []string{"-plaintext", "-source", "s3://" + v.original, "-store", "s3://" + v.repo + "/backups/one"})
+			}
+			middle := make(chan struct{})
+			moment.Times = s3test.Always
+			moment.Action = s3test.Chain(s3test.RunFirst(sync.OnceFunc(func() { close(middle) })), s3test.Stall())
+			v.proxy.Faults().Add(moment)
+			said := tool.interrupted(t, middle, 1, with("-store-option", "create_bucket=true")...)
+			v.proxy.Faults().VerifyAll(t)
+			v.proxy.Faults().Clear()
+			if !said.Created || said.Backup == nil || said.Backup.Snapshot.ID != "" || !strings.Contains(said.Error, context.Canceled.Error()) {
+				t.Errorf("the interrupted backup: %+v", said)
+			}
+			v.shore.wantNoLocks(t, v.repo)
+			v.shore.wantUploads(t, v.repo, 0)
+
+			next := tool.run(t, 0, with("-list", "-check")...)
+			if next.Created || next.Backup == nil || len(next.Snapshots) != 1 || next.Checked == "" {
+				t.Fatalf("the next backup: %+v", next)
+			}
+			wantFate(t, "the next backup", next.Backup.Outcome, keysOf(cargo), "")
+		})
+	}
+}
+
+// TestProgramMistaken gives the program a wrong secret, for the source and for the store.
+func TestProgramMistaken(t *testing.T) {
+	t.Parallel()
+	tool := buildProgram(t)
+	at := newSite(t, server.Shared(t, conformance.MinIO))
+	original, repo := at.newName(t, "original"), at.newName(t, "repo")
+	at.fill(t, original, []exhibit{show("a"), show("b")})
+	with := func(more ...string) []string {
+		return slices.Concat(more, at.flags("-option"), []string{"-plaintext", "-source", "s3://" + original, "-store", "s3://" + repo + "/backups/one"})
+	}
+	tool.run(t, 0, with("-store-option", "create_bucket=true")...)
+	before := at.keys(t, repo)
+	for _, flag := range []string{"-source-option", "-store-option"} {
+		t.Run(flag, func(t *testing.T) {
+			said := tool.run(t, 1, with(flag, secretOption+"not-the-secret")...)
+			if !strings.Contains(said.Error, s3kloset.ErrCredentials.Error()) || said.Backup != nil && said.Backup.Snapshot.ID != "" {
+				t.Errorf("the program says %+v", said)
+			}
+			if after := at.keys(t, repo); !slices.Equal(after, before) {
+				t.Errorf("the store has changed from %q to %q", before, after)
+			}
+			at.wantUploads(t, repo, 0)
+		})
 	}
 }
