@@ -48,8 +48,14 @@ func newHome(t *testing.T) *home {
 			t.Error(err)
 		}
 	})
+	// What is killed leaves its temporary files behind.
+	temp := filepath.Join(dir, "tmp")
+	if err := os.Mkdir(temp, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	h.env = []string{
 		"HOME=" + dir,
+		"TMPDIR=" + temp,
 		"PATH=" + os.Getenv("PATH"),
 		// plakar takes the home directory of the password file for this one.
 		"PLAKAR_REPOSITORY=" + filepath.Join(dir, ".plakar"),

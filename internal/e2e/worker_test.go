@@ -93,7 +93,8 @@ func (at site) hire(t *testing.T, original, repository string, variables ...stri
 		t.Fatal(err)
 	}
 	w := &worker{cmd: exec.CommandContext(t.Context(), exe)}
-	w.cmd.Env = slices.Concat(os.Environ(), variables, []string{workerVariable + "=" + string(job)})
+	// A worker that is killed leaves its temporary files behind.
+	w.cmd.Env = slices.Concat(os.Environ(), variables, []string{workerVariable + "=" + string(job), "TMPDIR=" + t.TempDir()})
 	w.cmd.Stderr = &w.stderr
 	stdout, err := w.cmd.StdoutPipe()
 	if err == nil {
