@@ -53,12 +53,14 @@ func (e edition) is(o s3test.Object) bool {
 // the snapshot has one of its states, or the report says why not.
 func TestObjectsThatChange(t *testing.T) {
 	const small, large = 1000, 5 << 19
+	const huge = 3 << 20 // more ranges than are asked for before the engine reads
 	type fate int
 	const (
 		before  fate = iota // the state that was listed
 		after               // the one that came later
 		gone                // neither, because it was deleted
 		changed             // the one that came later, or neither and a failure that is ErrChanged
+		lost                // neither, and a failure that is ErrNotFound: part of it had been read
 	)
 	tests := []struct {
 		name   string
@@ -93,6 +95,7 @@ func TestObjectsThatChange(t *testing.T) {
 		{"shortened in the middle of ranges", large, "GetObject", 2, func(b *s3test.Bucket, listed time.Time) {
 			edition{number: 2, size: small}.put(b, "key", listed.Add(time.Hour))
 		}, changed, before},
+		{"deleted in the middle of ranges", huge, "GetObject", 10, func(b *s3test.Bucket, _ time.Time) { b.Delete("key") }, lost, before},
 	}
 	quiet(t)
 	for _, test := range tests {
@@ -106,7 +109,7 @@ func TestObjectsThatChange(t *testing.T) {
 				edition{number: 7, size: small}.put(w.data, "other", listed)
 				w.server.Faults().Add(s3test.Fault{Op: test.op, Key: "key", Nth: test.nth, Action: s3test.RunFirst(func() { test.change(w.data, listed) })})
 
-				report, err := w.repo.Backup(t.Context(), w.at("s3://data", withRangeSize(1<<20)).Source())
+				report, err := w.repo.Backup(t.Context(), w.at("s3://data", withRangeSize(1<<18)).Source())
 				w.server.Faults().VerifyAll(t)
 				want := test.want
 				if versions {
@@ -137,6 +140,11 @@ func TestObjectsThatChange(t *testing.T) {
 					}
 					w.counts("backup", report.Counts, Counts{Listed: 2, Stored: 1, Failed: 1})
 					if !errors.Is(err, ErrIncomplete) || !errors.Is(err, ErrChanged) || there {
+						t.Errorf("error %v, restored %v", err, there)
+					}
+				case lost:
+					w.counts("backup", report.Counts, Counts{Listed: 2, Stored: 1, Failed: 1})
+					if !errors.Is(err, ErrIncomplete) || !errors.Is(err, ErrNotFound) || there {
 						t.Errorf("error %v, restored %v", err, there)
 					}
 				}
