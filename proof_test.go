@@ -77,3 +77,23 @@ func TestProofOfPartsThatCannotBeAskedFor(t *testing.T) {
 		t.Errorf("error %v", err)
 	}
 }
+
+// TestProofOfAnUnknownAlgorithm: a checksum that cannot be computed here, in an answer to GET
+// or to HEAD, is counted, and nothing fails. A small object is read in one piece, a large one
+// in ranges.
+func TestProofOfAnUnknownAlgorithm(t *testing.T) {
+	w := newWorld(t)
+	for key, size := range map[string]int{"large": 3 * mib, "small": 100} {
+		w.data.Put(key, bytes.Repeat([]byte{7}, size), s3test.Properties{})
+		for _, op := range []string{"GetObject", "HeadObject"} {
+			w.server.Faults().Add(s3test.Fault{Op: op, Bucket: "data", Key: key, Times: s3test.Always,
+				Action: s3test.SetHeader("X-Amz-Checksum-Xxhash3", "AAAAAAAAAAA=")})
+		}
+	}
+	report := w.backupOf(w.at("s3://data", withRangeSize(mib)))
+	w.counts("backup", report.Counts, Counts{Listed: 2, Stored: 2})
+	if warned := report.Warnings[WarnUnverified]; warned == nil || warned.Count != 2 {
+		t.Errorf("warnings %v", report.Warnings)
+	}
+	w.same(w.data, w.restore(report.Snapshot.ID))
+}
