@@ -162,49 +162,71 @@ func TestRetryAfterIsHonoured(t *testing.T) {
 // TestExpiredTokenIsRefreshedOnce: the provider is asked for new keys, and
 // when those are no better, the error is theirs.
 func TestExpiredTokenIsRefreshedOnce(t *testing.T) {
-	for _, c := range []struct {
-		name     string
-		fresh    bool // the second keys are accepted
-		requests int
-	}{{"new keys", true, 2}, {"the same again", false, 2}} {
-		t.Run(c.name, func(t *testing.T) {
-			play(t, Config{}, func(t *testing.T, s *stage) {
-				s.bucket.Put("k", nil, s3test.Properties{})
-				keys := func(n int) s3test.Credentials {
-					return s3test.Credentials{Credentials: sigv4.Credentials{
-						AccessKey: fmt.Sprint("KEY", n), SecretKey: "secret", SessionToken: fmt.Sprint("token", n)}}
-				}
-				old := keys(1)
-				old.Expires = time.Now().Add(-time.Minute)
-				s.AddCredentials(old)
-				s.AddCredentials(keys(2))
-				asked := 0
-				client := s.newClient(Config{Credentials: Credentials{Provider: func(context.Context) (Keys, error) {
-					asked++
-					n := 1
-					if asked > 1 && c.fresh {
-						n = 2
-					}
-					k := keys(n)
-					return Keys{AccessKey: k.AccessKey, SecretKey: Secret(k.SecretKey), SessionToken: Secret(k.SessionToken)}, nil
-				}}})
-				_, err := client.Tags(t.Context(), "k", Pin{})
-				if c.fresh && err != nil {
-					t.Errorf("error is %v", err)
-				}
-				if !c.fresh {
-					wantError(t, err, ErrCredentials, "get tags", "k")
-				}
-				s.wantCount("GetObjectTagging", c.requests)
-				if !c.fresh {
-					client.Tags(t.Context(), "k", Pin{})
-					if asked != 3 {
-						t.Errorf("after the next request keys were asked for %d times", asked)
-					}
-				}
-			})
-		})
+	for _, call := range []expiredCall{
+		{"GetObjectTagging", "get tags", "k", func(ctx context.Context, c *Client) error { _, err := c.Tags(ctx, "k", Pin{}); return err }},
+		{"GetObject", "get", "k", func(ctx context.Context, c *Client) error { _, err := readAll(ctx, c, "k", Pin{}); return err }},
+		{"ListObjectsV2", "list", "", func(ctx context.Context, c *Client) error {
+			var last error
+			for _, err := range c.List(ctx, Range{}) {
+				last = err
+			}
+			return last
+		}},
+	} {
+		t.Run(call.op+"/new keys", func(t *testing.T) { call.meet(t, true) })
+		t.Run(call.op+"/the same again", func(t *testing.T) { call.meet(t, false) })
 	}
+}
+
+// expiredCall is a request that is signed with keys of yesterday.
+type expiredCall struct {
+	op        string
+	does, key string // as its error tells
+	run       func(context.Context, *Client) error
+}
+
+// expiring has keys 1, which have expired, and keys 2.
+func (s *stage) expiring() func(n int) s3test.Credentials {
+	keys := func(n int) s3test.Credentials {
+		return s3test.Credentials{Credentials: sigv4.Credentials{
+			AccessKey: fmt.Sprint("KEY", n), SecretKey: "secret", SessionToken: fmt.Sprint("token", n)}}
+	}
+	old := keys(1)
+	old.Expires = time.Now().Add(-time.Minute)
+	s.AddCredentials(old)
+	s.AddCredentials(keys(2))
+	return keys
+}
+
+// meet runs the call with a provider whose second keys are accepted, if they
+// are fresh.
+func (c expiredCall) meet(t *testing.T, fresh bool) {
+	play(t, Config{}, func(t *testing.T, s *stage) {
+		s.bucket.Put("k", nil, s3test.Properties{})
+		keys := s.expiring()
+		asked := 0
+		client := s.newClient(Config{Credentials: Credentials{Provider: func(context.Context) (Keys, error) {
+			asked++
+			n := 1
+			if asked > 1 && fresh {
+				n = 2
+			}
+			k := keys(n)
+			return Keys{AccessKey: k.AccessKey, SecretKey: Secret(k.SecretKey), SessionToken: Secret(k.SessionToken)}, nil
+		}}})
+		err := c.run(t.Context(), client)
+		s.wantCount(c.op, 2)
+		if fresh {
+			if err != nil || asked != 2 {
+				t.Errorf("error is %v, keys were asked for %d times", err, asked)
+			}
+			return
+		}
+		wantError(t, err, ErrCredentials, c.does, c.key)
+		if c.run(t.Context(), client); asked != 3 {
+			t.Errorf("after the next request keys were asked for %d times", asked)
+		}
+	})
 }
 
 // TestExpiredTokenOfManyRequests: those that are refused after the keys have
