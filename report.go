@@ -18,7 +18,8 @@ const (
 	// WarnStorageClass counts objects that the target would not store in
 	// their class; they are in the target's default class.
 	WarnStorageClass WarningKind = "storage-class"
-	// WarnMetadata counts objects whose metadata or tags exceed what S3 takes.
+	// WarnMetadata counts objects whose metadata or tags exceed what S3 takes, or
+	// of whose metadata S3 hides a part from HTTP (x-amz-missing-meta).
 	WarnMetadata WarningKind = "metadata"
 	// WarnETag counts restored objects whose ETag is not the one that they had,
 	// where it should be: they went up in the same parts and ETags on both
