@@ -1,6 +1,7 @@
 package s3kloset
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -8,10 +9,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/s3kloset/s3kloset/internal/s3test"
+	"github.com/s3kloset/s3kloset/internal/s3test/sigv4"
 )
 
 // backwards lists a bucket from its last key to its first, and some keys twice.
@@ -84,4 +88,44 @@ func TestMisreadKeys(t *testing.T) {
 			w.counts("backup", report.Counts, Counts{Listed: 2, Stored: 1, Failed: 1})
 		})
 	}
+}
+
+// TestCredentialsThatExpireInAListing: the rest is listed with new ones, which are asked for
+// once, and nothing is missing.
+func TestCredentialsThatExpireInAListing(t *testing.T) {
+	quiet(t)
+	w := newWorldOn(t, s3test.Start(t, s3test.WithPageSize(7)))
+	w.fill(50)
+	keys := func(n int) s3test.Credentials {
+		return s3test.Credentials{Credentials: sigv4.Credentials{AccessKey: fmt.Sprint("KEY", n), SecretKey: "secret"}}
+	}
+	w.server.AddCredentials(keys(1))
+	w.server.AddCredentials(keys(2))
+	w.server.Faults().Add(s3test.Fault{
+		Op: "ListObjectsV2", Nth: 2, Match: func(r s3test.Request) bool { return r.Query.Has("continuation-token") },
+		Action: s3test.RunFirst(func() {
+			old := keys(1)
+			old.Expires = time.Now().Add(-time.Minute)
+			w.server.AddCredentials(old)
+		}),
+	})
+	var asked atomic.Int64
+	data, err := New("s3://data", WithEndpoint(w.server.URL()), WithCredentialsProvider(func(context.Context) (Keys, error) {
+		return Keys{AccessKey: fmt.Sprint("KEY", asked.Add(1)), SecretKey: "secret"}, nil
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { data.Close() })
+	report := w.backupOf(data)
+	w.server.Faults().VerifyAll(t)
+	w.counts("backup", report.Counts, Counts{Listed: 50, Stored: 50})
+	if n := asked.Load(); n != 2 {
+		t.Errorf("keys were asked for %d times", n)
+	}
+	refused := func(r s3test.Request) bool { return r.Op == "ListObjectsV2" && r.Status == http.StatusBadRequest }
+	if !slices.ContainsFunc(w.server.Requests(), refused) {
+		t.Error("no listing was refused")
+	}
+	w.same(w.data, w.restore(report.Snapshot.ID))
 }
