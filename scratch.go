@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,6 +99,9 @@ func (s *scratch) sweep(ctx context.Context) (left []string, err error) {
 		return left, err // who may not list believes the answers above
 	}
 	for _, entry := range page.Entries {
+		if slices.Contains(left, entry.Key) {
+			continue
+		}
 		if _, failed := s.probe.Remove(ctx, entry.Key, ""); failed != nil {
 			left, err = append(left, entry.Key), errors.Join(err, failed)
 		}
