@@ -221,6 +221,13 @@ func (x *doctor) refused(what string, err error) Finding {
 	return f
 }
 
+// wasAllowed takes an action from a refusal that another request has shown to
+// be allowed.
+func (x *doctor) wasAllowed(f *Finding, action string) {
+	f.Actions = slices.DeleteFunc(f.Actions, func(other string) bool { return other == action })
+	f.Remedy = fmt.Sprintf("allow %s on %s", strings.Join(f.Actions, " and "), x.bucket.objectsARN())
+}
+
 // resourceOf names what an action must be allowed on.
 func (x *doctor) resourceOf(action string) string {
 	if isBucketAction(action) {

@@ -2,12 +2,14 @@ package s3kloset
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/s3kloset/s3kloset/internal/bucket"
 )
@@ -85,10 +87,10 @@ func (x *doctor) lock(ctx context.Context) Finding {
 		return broken("the bucket has no object lock to restore", "restore into a bucket with object lock, or without WithRestoredLock (restore_lock)")
 	case x.role == RoleStore && x.bucket.cfg.store.lockMode != "" && !lock.Enabled:
 		return broken("the bucket cannot lock objects", "keep the store in a bucket with object lock, or without WithObjectLock (object_lock)")
-	case lock.Mode != "":
-		return degraded("the bucket locks each new object ("+lock.Mode+")", "nothing is written for the diagnosis, since it could not be removed")
 	case x.role == RoleStore && x.bucket.cfg.store.lockMode != "":
-		return x.readRetention(ctx)
+		return x.storeLock(ctx, lock)
+	case lock.Mode != "":
+		return locksAll(lock)
 	case lock.Enabled:
 		return fine("the bucket can lock objects, and locks none by itself")
 	}
@@ -114,12 +116,56 @@ func (x *doctor) readLock(ctx context.Context) Finding {
 	return x.failed("reading the locks of objects", err)
 }
 
+func locksAll(lock bucket.BucketLock) Finding {
+	return degraded("the bucket locks each new object ("+lock.Mode+")", "nothing is written for the diagnosis, since it could not be removed")
+}
+
+// storeLock tells whether a store can lock its blobs, and see until when: the
+// worst of what there is to say.
+func (x *doctor) storeLock(ctx context.Context, lock bucket.BucketLock) Finding {
+	all := []Finding{x.writeRetention(ctx)}
+	if lock.Mode != "" {
+		all = append(all, locksAll(lock))
+	}
+	all = append(all, x.readRetention(ctx))
+	return slices.MaxFunc(all, func(a, b Finding) int { return cmp.Compare(a.Verdict, b.Verdict) })
+}
+
+// writeRetention tells whether a store may lock what it writes, by an upload
+// that is begun with the lock and aborted: nothing is ever locked.
+func (x *doctor) writeRetention(ctx context.Context) Finding {
+	if err := x.probe.MayAbort(ctx, x.absent()); err != nil {
+		f := untested("whether objects can be locked (s3:PutObjectRetention) is tried with an upload, which could not be aborted")
+		f.Err = err
+		return f
+	}
+	plain := x.scratch.encrypted(bucket.Write{})
+	locked := plain
+	locked.LockMode = string(x.bucket.cfg.store.lockMode)
+	locked.LockUntil = time.Now().Add(max(x.bucket.cfg.store.lockPeriod, time.Minute)).UTC()
+	key := x.scratch.key("locked")
+	err := x.probe.TryUpload(ctx, key, smallBody, locked)
+	if err == nil {
+		return fine("the bucket can lock objects, what is written too, and their retention can be read")
+	}
+	if x.probe.TryUpload(ctx, key, smallBody, plain) != nil {
+		f := untested("whether objects can be locked (s3:PutObjectRetention) is tried with an upload, and none can be begun")
+		f.Err = err
+		return f
+	}
+	f := x.failed("writing an object with a retention", err)
+	if errors.Is(err, ErrAccessDenied) {
+		x.wasAllowed(&f, "s3:PutObject")
+	}
+	return f
+}
+
 // readRetention tells whether a store can see until when its blobs are locked.
 func (x *doctor) readRetention(ctx context.Context) Finding {
 	err := x.probe.MayReadRetention(ctx, x.absent(), "")
 	switch {
 	case err == nil, errors.Is(err, ErrNotFound):
-		return fine("the bucket can lock objects, and their retention can be read")
+		return fine("the retention of objects can be read")
 	case errors.Is(err, ErrAccessDenied):
 		f := x.refused("reading the retention of objects", err)
 		f.Verdict, f.Remedy = VerdictDegraded, "what is locked is said to be access denied, without a date; to have it, "+f.Remedy

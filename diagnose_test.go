@@ -153,6 +153,7 @@ type malady struct {
 	says    string // in detail, remedy or error
 	action  string // in actions
 	kind    error  // of the cause; nil is any
+	unmet   bool   // what is wrong is not asked for
 }
 
 // always injects a fault into each request for an operation, or into each at
@@ -164,6 +165,12 @@ func always(op string, action s3test.Action) func(*patient) {
 }
 
 func denied(op string) func(*patient) { return always(op, s3test.Status(403, "AccessDenied")) }
+
+// refuseLocks is what a policy without s3:PutObjectRetention does.
+func refuseLocks(p *patient) {
+	p.server.Faults().Add(s3test.Fault{Times: s3test.Always, Action: s3test.Status(403, "AccessDenied"),
+		Match: func(r s3test.Request) bool { return r.Header.Get("X-Amz-Object-Lock-Mode") != "" }})
+}
 
 func without(features ...s3test.Feature) []s3test.Option {
 	return []s3test.Option{s3test.WithoutFeature(features...)}
@@ -280,9 +287,36 @@ var maladiesOfPermission = []malady{
 	},
 		check: s3kloset.CheckLock, verdict: s3kloset.VerdictDegraded, action: "s3:GetObjectRetention", kind: s3kloset.ErrAccessDenied},
 	{name: "no lock for a store", roles: store, opts: []s3kloset.Option{s3kloset.WithObjectLock(s3kloset.Governance, time.Hour)},
-		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken, says: "cannot lock objects"},
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken, says: "without WithObjectLock (object_lock)"},
 	{name: "no lock to restore", roles: destination, opts: []s3kloset.Option{s3kloset.WithRestoredLock(true)},
-		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken, says: "no object lock to restore"},
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken, says: "without WithRestoredLock (restore_lock)"},
+	{name: "lock denied", roles: store, opts: []s3kloset.Option{s3kloset.WithObjectLock(s3kloset.Compliance, time.Hour)}, afflict: func(p *patient) {
+		p.bucket.EnableObjectLock()
+		refuseLocks(p)
+	},
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken, says: "is refused allow s3:PutObjectRetention on arn:aws:s3:::patient/data/*",
+		action: "s3:PutObjectRetention", kind: s3kloset.ErrAccessDenied},
+	{name: "lock denied where there is one by default", roles: store, opts: []s3kloset.Option{s3kloset.WithObjectLock(s3kloset.Governance, time.Hour)},
+		afflict: func(p *patient) {
+			p.bucket.SetDefaultRetention("GOVERNANCE", 1)
+			refuseLocks(p)
+		},
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken, action: "s3:PutObjectRetention", kind: s3kloset.ErrAccessDenied},
+	{name: "lock that cannot be tried", roles: store, opts: []s3kloset.Option{s3kloset.WithObjectLock(s3kloset.Governance, time.Hour)}, afflict: func(p *patient) {
+		p.bucket.EnableObjectLock()
+		denied("AbortMultipartUpload")(p)
+	},
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictUntested, says: "s3:PutObjectRetention"},
+	{name: "lock that can be had", roles: store, opts: []s3kloset.Option{s3kloset.WithObjectLock(s3kloset.Compliance, time.Hour)},
+		afflict: func(p *patient) { p.bucket.EnableObjectLock() },
+		check:   s3kloset.CheckLock, verdict: s3kloset.VerdictOK, says: "what is written too"},
+	{name: "no upload to try a lock", roles: store, opts: []s3kloset.Option{s3kloset.WithObjectLock(s3kloset.Governance, time.Hour)}, afflict: func(p *patient) {
+		p.bucket.EnableObjectLock()
+		denied("CreateMultipartUpload")(p)
+	},
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictUntested, says: "s3:PutObjectRetention"},
+	{name: "lock by default", roles: bothWrite, afflict: func(p *patient) { p.bucket.SetDefaultRetention("GOVERNANCE", 1) },
+		check: s3kloset.CheckLock, verdict: s3kloset.VerdictDegraded, says: "each new object (GOVERNANCE) nothing is written for the diagnosis"},
 	{name: "uploads denied", roles: store, afflict: denied("ListMultipartUploads"),
 		check: s3kloset.CheckMultipart, verdict: s3kloset.VerdictDegraded, action: "s3:ListBucketMultipartUploads", kind: s3kloset.ErrAccessDenied},
 	{name: "uploads never listed", roles: store, afflict: always("ListMultipartUploads", s3test.Status(501, "NotImplemented")),
@@ -298,7 +332,7 @@ var maladiesOfPermission = []malady{
 	{name: "reading to compare denied", roles: destination, opts: []s3kloset.Option{s3kloset.WithOverwrite(s3kloset.OverwriteIfDifferent)},
 		afflict: denied("GetObject"), check: s3kloset.CheckGet, verdict: s3kloset.VerdictBroken, action: "s3:GetObject", kind: s3kloset.ErrAccessDenied},
 	{name: "tags of an object denied", roles: source, afflict: denied("GetObjectTagging"), opts: []s3kloset.Option{s3kloset.WithTagPolicy(s3kloset.TagsNever)},
-		check: s3kloset.CheckTags, verdict: s3kloset.VerdictOK},
+		check: s3kloset.CheckTags, verdict: s3kloset.VerdictOK, unmet: true},
 }
 
 // maladiesOfServers are what servers lack, or do in their own way.
@@ -317,6 +351,13 @@ var maladiesOfServers = []malady{
 			Match: func(r s3test.Request) bool { return r.Query.Has("start-after") }})
 	},
 		check: s3kloset.CheckListOrder, verdict: s3kloset.VerdictDegraded, says: "from a key on"},
+	{name: "second page begins anew", roles: source, server: []s3test.Option{s3test.WithPageSize(2)}, afflict: func(p *patient) {
+		p.bucket.Put("data/c", []byte("on the second page"), s3test.Properties{})
+		p.server.Faults().Add(s3test.Fault{Op: "ListObjectsV2", Times: s3test.Always,
+			Action: rewrite(func(body string) string { return strings.ReplaceAll(body, "data/c<", "data/b<") }),
+			Match:  func(r s3test.Request) bool { return r.Query.Has("continuation-token") }})
+	},
+		check: s3kloset.CheckListOrder, verdict: s3kloset.VerdictBroken, says: "does not continue the first do not use this server", kind: s3kloset.ErrListing},
 	{name: "keys not encoded", roles: bothList, server: without(s3test.URLEncoding),
 		check: s3kloset.CheckListEncoding, verdict: s3kloset.VerdictDegraded},
 	{name: "odd keys refused", roles: destination,
@@ -328,6 +369,17 @@ var maladiesOfServers = []malady{
 	{name: "odd keys lost", roles: destination, afflict: always("ListObjectsV2", swap("keys/a//b<", "keys/a/b<")),
 		check: s3kloset.CheckKeys, verdict: s3kloset.VerdictDegraded, says: `"a//b" and does not list them`},
 
+	{name: "other bytes", roles: bothWrite, afflict: func(p *patient) {
+		p.server.Faults().Add(s3test.Fault{Op: "GetObject", Key: "*/object", Times: s3test.Always,
+			Action: s3test.Chain(s3test.SetHeader("X-Amz-Checksum-Crc32", ""), s3test.FlipBit(0)),
+			Match:  func(r s3test.Request) bool { return r.Header.Get("Range") == "" }})
+	},
+		check: s3kloset.CheckGet, verdict: s3kloset.VerdictBroken, says: "other bytes than were written do not use this server", kind: s3kloset.ErrChecksum},
+	{name: "another piece", roles: bothWrite, afflict: func(p *patient) {
+		p.server.Faults().Add(s3test.Fault{Op: "GetObject", Key: "*/object", Times: s3test.Always, Action: s3test.FlipBit(0),
+			Match: func(r s3test.Request) bool { return r.Header.Get("Range") != "" }})
+	},
+		check: s3kloset.CheckRanges, verdict: s3kloset.VerdictBroken, says: "another piece than was asked for do not use this server", kind: s3kloset.ErrInvalidRange},
 	{name: "ranges ignored", roles: allRoles, afflict: always("GetObject", s3test.IgnoreRange()),
 		check: s3kloset.CheckRanges, verdict: s3kloset.VerdictDegraded},
 	{name: "no checksums", roles: source, afflict: func(p *patient) { p.bucket.Put("data/0", []byte("0"), s3test.Properties{}) },
@@ -379,10 +431,6 @@ var maladiesOfServers = []malady{
 		check: s3kloset.CheckMultipart, verdict: s3kloset.VerdictBroken, says: "no_checksums"},
 	{name: "no versioning", roles: allRoles, server: without(s3test.Versioning),
 		check: s3kloset.CheckVersioning, verdict: s3kloset.VerdictOK, says: "no old versions"},
-	{name: "no lock to restore", roles: destination, opts: []s3kloset.Option{s3kloset.WithRestoredLock(true)},
-		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken},
-	{name: "no lock for a store", roles: store, opts: []s3kloset.Option{s3kloset.WithObjectLock(s3kloset.Governance, time.Hour)},
-		check: s3kloset.CheckLock, verdict: s3kloset.VerdictBroken, says: "object_lock"},
 	{name: "encryption refused", roles: bothWrite, opts: []s3kloset.Option{s3kloset.WithEncryption(s3kloset.Encryption{Mode: "aws:kms"})},
 		afflict: func(p *patient) {
 			p.server.Faults().Add(s3test.Fault{Op: "PutObject", Times: s3test.Always, Action: s3test.Status(403, "AccessDenied"),
@@ -433,8 +481,11 @@ func (m malady) test(t *testing.T, role s3kloset.Role) {
 	if m.afflict != nil {
 		m.afflict(p)
 	}
-	before := p.bucket.Len()
+	before := len(p.bucket.Versions())
 	d := p.diagnose(role, m.opts...)
+	if m.unmet != (len(p.server.Faults().Unfired()) > 0) {
+		t.Errorf("not met: %q", p.server.Faults().Unfired())
+	}
 	f, found := d.Finding(m.check)
 	text := fmt.Sprint(f.Detail, " ", f.Remedy, " ", f.Err)
 	switch {
@@ -451,7 +502,7 @@ func (m malady) test(t *testing.T, role s3kloset.Role) {
 	case f.Verdict >= s3kloset.VerdictDegraded && f.Remedy == "":
 		t.Errorf("%s has no remedy:%s", m.check, table(d))
 	}
-	if p.bucket.Len() != before || p.bucket.Uploads() != 0 {
+	if len(p.bucket.Versions()) != before || p.bucket.Uploads() != 0 {
 		t.Errorf("left behind: %q and %d uploads", p.bucket.Keys(), p.bucket.Uploads())
 	}
 	if d.Verdict() < m.verdict {
@@ -777,6 +828,28 @@ func TestDiagnoseWhereVersionsStay(t *testing.T) {
 	}
 	if got := p.bucket.Versions(); len(got) != 0 {
 		t.Errorf("left behind: %v", got)
+	}
+}
+
+// What cannot be removed is counted once, and the folder is named.
+func TestDiagnoseLeavesBehind(t *testing.T) {
+	for _, role := range bothWrite {
+		t.Run(role.String(), func(t *testing.T) {
+			p := newPatient(t)
+			p.server.Faults().Add(s3test.Fault{Op: "DeleteObject", Key: "*/object", Times: s3test.Always, Action: s3test.Status(403, "AccessDenied")})
+			d := p.diagnose(role)
+			left := p.bucket.Keys()
+			if len(left) != 1 {
+				t.Fatalf("left behind: %q", left)
+			}
+			f, _ := d.Finding(s3kloset.CheckCleanUp)
+			folder := strings.TrimSuffix(left[0], "object")
+			if f.Verdict != s3kloset.VerdictDegraded || !strings.HasPrefix(f.Detail, "1 object") || !strings.Contains(f.Remedy, "remove the folder "+folder) ||
+				!errors.Is(f.Err, s3kloset.ErrAccessDenied) || !slices.Contains(f.Actions, "s3:DeleteObject") {
+				t.Errorf("%q was left:%s", left, table(d))
+			}
+			p.server.Faults().VerifyAll(t)
+		})
 	}
 }
 

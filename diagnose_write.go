@@ -96,7 +96,7 @@ func (x *doctor) putNothing(ctx context.Context) Finding {
 		f.Err = err
 		return f
 	}
-	if err := x.probe.TryUpload(ctx, x.scratch.key("upload"), smallBody); err != nil {
+	if err := x.probe.TryUpload(ctx, x.scratch.key("upload"), smallBody, bucket.Write{}); err != nil {
 		return x.failed("writing an object", err)
 	}
 	return fine("objects can be written, by an upload that was aborted")
@@ -288,9 +288,7 @@ func (x *doctor) writtenTags(ctx context.Context) Finding {
 	switch {
 	case errors.Is(err, ErrAccessDenied):
 		f := x.refused("writing an object with tags", err)
-		// Without tags it was allowed.
-		f.Actions = slices.DeleteFunc(f.Actions, func(action string) bool { return action == "s3:PutObject" })
-		f.Remedy = fmt.Sprintf("allow %s on %s", strings.Join(f.Actions, " and "), x.bucket.objectsARN())
+		x.wasAllowed(&f, "s3:PutObject") // without tags
 		return f
 	case errors.Is(err, errors.ErrUnsupported):
 		return degraded("the server has no tags", "objects are restored without them, each with a warning that is counted").because(err)

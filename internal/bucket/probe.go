@@ -370,9 +370,9 @@ func (p *Probe) MayAbort(ctx context.Context, key string) error {
 const noUpload = "s3kloset-no-such-upload"
 
 // TryUpload begins a multipart upload, sends one part, and aborts it: a write
-// that leaves nothing behind.
-func (p *Probe) TryUpload(ctx context.Context, key string, body []byte) (err error) {
-	u := &upload{client: p.Client, key: key, sums: p.partSumsFor(Checksum{})}
+// that leaves nothing behind, also where it asks for a lock.
+func (p *Probe) TryUpload(ctx context.Context, key string, body []byte, w Write) (err error) {
+	u := &upload{client: p.Client, key: key, w: w, sums: p.partSumsFor(Checksum{})}
 	if err := u.create(ctx); err != nil {
 		return err
 	}

@@ -48,6 +48,14 @@ func (b *Bucket) EnableObjectLock() {
 	b.versioning, b.lock.enabled = versioningEnabled, true
 }
 
+// SetDefaultRetention makes the bucket one with object lock that locks each new object.
+func (b *Bucket) SetDefaultRetention(mode string, days int) {
+	b.EnableObjectLock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.lock.mode, b.lock.days, b.lock.years = mode, days, 0
+}
+
 type lockDocument struct {
 	ObjectLockEnabled string
 	Mode              string `xml:"Rule>DefaultRetention>Mode"`
