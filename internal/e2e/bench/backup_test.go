@@ -15,12 +15,23 @@ func (g *ground) backup(repo *s3kloset.Repository, src importer.Importer) *s3klo
 	return must[*s3kloset.BackupReport](g)(repo.Backup(g.Context(), src))
 }
 
-// firstBackup is what a backup into an empty repository costs.
-func (g *ground) firstBackup(src importer.Importer) (s sample) {
+// backedUp demands that a backup did all of its work: one that does less is
+// faster.
+func (g *ground) backedUp(report *s3kloset.BackupReport, stored, unchanged int) {
 	g.Helper()
+	if report.Stored != int64(stored) || report.Unchanged != int64(unchanged) {
+		g.Fatalf("%d objects were stored and %d unchanged, want %d and %d", report.Stored, report.Unchanged, stored, unchanged)
+	}
+}
+
+// firstBackup is what a backup of n objects into an empty repository costs.
+func (g *ground) firstBackup(src importer.Importer, n int) (s sample) {
+	g.Helper()
+	var report *s3kloset.BackupReport
 	g.withRepository(func(repo *s3kloset.Repository) {
-		s = measure(g, func() { g.backup(repo, src) })
+		s = measure(g, func() { report = g.backup(repo, src) })
 	})
+	g.backedUp(report, n, 0)
 	return s
 }
 
@@ -40,9 +51,9 @@ func BenchmarkFirstBackup(b *testing.B) {
 			var r result
 			for range rounds {
 				r.raw = append(r.raw, measure(b, func() { g.rawRead(bucket, c.workload) }))
-				r.engine = append(r.engine, g.firstBackup(klosettest.NewMemImporter(entries)))
+				r.engine = append(r.engine, g.firstBackup(klosettest.NewMemImporter(entries), c.count))
 				source := g.open(bucket).Source()
-				r.requests = g.requests(func() { r.ours = append(r.ours, g.firstBackup(source)) })
+				r.requests = g.requests(func() { r.ours = append(r.ours, g.firstBackup(source, c.count)) })
 			}
 			r.bars = []bar{atLeast(0.8, "of the slower", r.ofSlower())}
 			report(b, r)
@@ -71,15 +82,17 @@ func BenchmarkSecondBackup(b *testing.B) {
 			handle := g.open(bucket, append(c.opts, s3kloset.WithTagPolicy(s3kloset.TagsOnChange))...)
 			alone, repo := g.repository(), g.repository()
 			g.backup(alone, klosettest.NewMemImporter(entries))
-			g.backup(repo, c.wrap(handle.Source()))
+			g.backedUp(g.backup(repo, c.wrap(handle.Source())), small.count, 0)
+			var again *s3kloset.BackupReport
 			var listing legs
 			var r result
 			for range rounds {
 				listing = append(listing, measure(b, func() { g.rawList(bucket) }))
 				r.engine = append(r.engine, measure(b, func() { g.backup(alone, klosettest.NewMemImporter(entries)) }))
 				r.requests = g.requests(func() {
-					r.ours = append(r.ours, measure(b, func() { g.backup(repo, c.wrap(handle.Source())) }))
+					r.ours = append(r.ours, measure(b, func() { again = g.backup(repo, c.wrap(handle.Source())) }))
 				})
+				g.backedUp(again, 0, small.count)
 			}
 			r.bars = []bar{
 				atMost(0, "GET and HEAD", float64(r.requests["GetObject"]+r.requests["HeadObject"])),
