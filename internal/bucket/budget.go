@@ -3,6 +3,7 @@ package bucket
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync/atomic"
 )
@@ -27,13 +28,26 @@ func (b *budget) request(ctx context.Context, operation string) error {
 		return nil
 	}
 	if b.maxBytes > 0 && b.bytes.Load() >= b.maxBytes {
-		return ErrBudget
+		return b.spentBytes()
 	}
 	if b.maxRequests > 0 && b.requests.Add(1) > b.maxRequests {
-		return ErrBudget
+		return &exhausted{"max_requests", b.maxRequests}
 	}
 	return nil
 }
+
+// exhausted is ErrBudget with the name of the limit.
+type exhausted struct {
+	option string
+	limit  int64
+}
+
+func (b *budget) spentBytes() error { return &exhausted{"max_bytes", b.maxBytes} }
+
+func (e *exhausted) Error() string { return fmt.Sprintf("%s is %d", e.option, e.limit) }
+
+// Is makes errors.Is find ErrBudget.
+func (e *exhausted) Is(target error) bool { return target == ErrBudget }
 
 // send counts n bytes that are about to be sent, unless they are too many.
 func (b *budget) send(ctx context.Context, n int) error {
@@ -41,7 +55,7 @@ func (b *budget) send(ctx context.Context, n int) error {
 		return nil
 	}
 	if b.bytes.Add(int64(n)) > b.maxBytes {
-		return ErrBudget
+		return b.spentBytes()
 	}
 	return nil
 }
@@ -65,7 +79,8 @@ type countedBody struct {
 func (c *countedBody) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	if n > 0 && c.budget.bytes.Add(int64(n)) > c.budget.maxBytes {
-		return n, ErrBudget
+		// Whoever asked for just these bytes would not look at an error beside them.
+		return 0, c.budget.spentBytes()
 	}
 	return n, err
 }

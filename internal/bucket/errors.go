@@ -211,8 +211,9 @@ func (c *Client) translate(op, key string, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	if errors.Is(err, ErrBudget) {
-		return &OpError{Op: op, Bucket: c.name, Key: key, Kind: ErrBudget}
+	var limit *exhausted
+	if errors.As(err, &limit) {
+		return &OpError{Op: op, Bucket: c.name, Key: key, Kind: ErrBudget, Err: limit}
 	}
 	e := &OpError{Op: op, Bucket: c.name, Key: key, Err: err}
 	var response *smithyhttp.ResponseError
