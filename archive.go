@@ -64,6 +64,7 @@ func ArchiveRestore(tier ArchiveTier, days int) ArchivePolicy {
 // WithArchive says what to do with archived objects of a source, and with
 // archived packfiles of a store; skipping makes no sense for the latter and
 // fails like ArchiveFail. An unchanged object is not read and needs no policy.
+// A tier that the class of WithStorageClass does not have is refused.
 func WithArchive(policy ArchivePolicy) Option {
 	return func(c *config) error {
 		if policy.action == archiveRestore && (!policy.tier.valid() || policy.days < 1) {

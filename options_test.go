@@ -192,6 +192,7 @@ func TestOptionsContradict(t *testing.T) {
 		{[]Option{WithCustomerKeys(noKeys), WithCustomerKey(make([]byte, 32))}, "sse_customer_key"},
 		{[]Option{WithCustomerKeys(noKeys), WithEncryption(Encryption{Mode: "aws:kms"})}, "sse"},
 		{[]Option{WithObjectLock(Compliance, time.Hour), WithoutChecksums(true)}, "object_lock"},
+		{[]Option{WithStorageClass("DEEP_ARCHIVE"), WithArchive(ArchiveRestore(TierExpedited, 1))}, "archive"},
 		{[]Option{WithTransport(http.DefaultTransport), WithInsecureSkipVerify(true)}, "transport"},
 		{[]Option{WithTransport(http.DefaultTransport), WithCAFile("ca.pem")}, "transport"},
 		{[]Option{WithTransport(http.DefaultTransport), WithClientCertificate("cert.pem", "")}, "transport"},

@@ -178,6 +178,9 @@ func (c *config) validate() error {
 	if c.encryption.BucketKey && c.encryption.Mode != "aws:kms" {
 		return invalid("sse_bucket_key", "it needs sse to be aws:kms")
 	}
+	if times, cold := retrievals[c.store.storageClass]; cold && c.archive.action == archiveRestore && times[c.archive.tier] == 0 {
+		return invalid("archive", "class %s has no tier %s", c.store.storageClass, c.archive.tier)
+	}
 	if c.partSize == 0 {
 		c.partSize = min(bucket.DefaultPartSize, c.memory/2)
 	}
