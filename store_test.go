@@ -607,6 +607,92 @@ func TestCheckOfAnArchive(t *testing.T) {
 	}
 }
 
+// TestStoreOfTwoWorkers: with more than one worker of the engine, what is cold
+// still need not be thawed to list, to back up and to look.
+func TestStoreOfTwoWorkers(t *testing.T) {
+	quiet(t)
+	v := newVault(t)
+	packfile := packfileOf(8 << 20)
+	v.fill(48, packfile/8)
+	repo := createPlain(t, v.store(WithStorageClass("GLACIER")), WithEngineConcurrency(2), withPackfileSize(uint64(packfile)))
+	if _, err := repo.Backup(t.Context(), v.source()); err != nil {
+		t.Fatal(err)
+	}
+	v.data.Put("new", []byte("one more"), s3test.Properties{})
+	second, err := repo.Backup(t.Context(), v.source())
+	if err != nil || second.Unchanged != 48 || second.Stored != 1 {
+		t.Fatalf("second backup: %+v, %v", second.Counts, err)
+	}
+	if list, err := repo.Snapshots(t.Context()); err != nil || len(list) != 2 {
+		t.Errorf("%d snapshots, %v", len(list), err)
+	}
+	for difference, err := range repo.Verify(t.Context(), second.Snapshot.ID, v.source(), WithDepth(VerifyMetadata)) {
+		t.Errorf("verify: %+v, %v", difference, err)
+	}
+	frozen := v.frozen()
+	if len(frozen) == 0 || v.server.Count("RestoreObject") != 0 {
+		t.Fatalf("%d packfiles in the archive, %d restores", len(frozen), v.server.Count("RestoreObject"))
+	}
+
+	target, _ := v.target("early")
+	if _, err := repo.Restore(t.Context(), second.Snapshot.ID, target); !errors.Is(err, ErrArchived) {
+		t.Errorf("restore before the thaw: %v, want ErrArchived", err)
+	}
+	asked, err := repo.Thaw(t.Context(), second.Snapshot.ID, TierStandard, 1)
+	if err != nil || asked.Requested != len(frozen) {
+		t.Fatalf("thaw: %+v of %d, %v", asked, len(frozen), err)
+	}
+	for key := range frozen {
+		v.vault.FinishRestore(key)
+	}
+	target, bucket := v.target("restored")
+	if _, err := repo.Restore(t.Context(), second.Snapshot.ID, target); err != nil {
+		t.Fatal(err)
+	}
+	sameObjects(t, v.data.Dump(), bucket.Dump())
+}
+
+// TestStoreInTiers: INTELLIGENT_TIERING takes what is cold, as other classes do,
+// and is read at once until S3 itself moves something into its archive.
+func TestStoreInTiers(t *testing.T) {
+	quiet(t)
+	v := newVault(t)
+	packfile := packfileOf(8 << 20)
+	v.fill(24, packfile/8)
+	repo := createPlain(t, v.store(WithStorageClass("INTELLIGENT_TIERING")), WithEngineConcurrency(1), withPackfileSize(uint64(packfile)))
+	report, err := repo.Backup(t.Context(), v.source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tiered int
+	for _, o := range v.vault.Dump() {
+		cold := o.StorageClass == "INTELLIGENT_TIERING"
+		if cold {
+			tiered++
+		}
+		if cold && !strings.HasPrefix(o.Key, "repo/packfiles/") || !cold && o.StorageClass != "STANDARD" {
+			t.Errorf("%s is in %s", o.Key, o.StorageClass)
+		}
+	}
+	if tiered == 0 {
+		t.Fatal("no packfile is in the class")
+	}
+	if plan, err := repo.Thaw(t.Context(), "", TierStandard, 1); err != nil || plan.Packfiles < tiered || plan.Archived != 0 {
+		t.Errorf("thaw: %+v, %v, want nothing to do", plan, err)
+	}
+	if err := repo.Check(t.Context(), ""); err != nil {
+		t.Error(err)
+	}
+	target, bucket := v.target("restored")
+	if _, err := repo.Restore(t.Context(), report.Snapshot.ID, target); err != nil {
+		t.Fatal(err)
+	}
+	sameObjects(t, v.data.Dump(), bucket.Dump())
+	if n := v.server.Count("RestoreObject"); n != 0 {
+		t.Errorf("%d restores were asked for", n)
+	}
+}
+
 // TestThawTiers: what the class of a packfile does not have cannot be asked for.
 func TestThawTiers(t *testing.T) {
 	quiet(t)
