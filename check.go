@@ -18,7 +18,8 @@ import (
 
 // Check reads a whole snapshot, named as in Restore, and verifies it: every
 // listing of a folder, every entry, every attribute and every byte of content.
-// Damage is ErrDamaged, with the paths that are concerned. A store that cannot
+// Damage is ErrDamaged, with the paths that are concerned and the packfiles that
+// the store does not have. A store that cannot
 // be read is another error: it says nothing about the snapshot.
 func (r *Repository) Check(ctx context.Context, snapshot string) error {
 	op, err := r.begin(ctx)
@@ -27,7 +28,7 @@ func (r *Repository) Check(ctx context.Context, snapshot string) error {
 	}
 	defer op.end()
 	if err := op.check(snapshot); err != nil {
-		return fmt.Errorf("check: %w", op.explain(err))
+		return fmt.Errorf("check: %w", op.owner.lost.explain(op.explain(err)))
 	}
 	return nil
 }

@@ -1,9 +1,12 @@
 package s3kloset
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math/rand/v2"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -214,14 +217,65 @@ func (n *storeNemesis) restored(id string, under func(func() error) error) error
 func (n *storeNemesis) amputate() {
 	n.Helper()
 	packfiles := slices.DeleteFunc(n.vault.vault.Keys(), func(key string) bool { return !strings.Contains(key, "/packfiles/") })
-	n.vault.vault.Delete(packfiles[n.random.IntN(len(packfiles))])
+	lost := packfiles[n.random.IntN(len(packfiles))]
+	n.vault.vault.Delete(lost)
 	n.repo.store.(*Store).doubt() // what was read ahead is no less gone
 	id := n.snapshot()
 	checked := n.repo.Check(n.Context(), id)
-	if err := n.restored(id, calmly); (err == nil) != (checked == nil) {
-		n.Errorf("snapshot %s: the check says %v, the restore %v", id, checked, err)
+	restored := n.restored(id, calmly)
+	if (restored == nil) != (checked == nil) {
+		n.Errorf("snapshot %s: the check says %v, the restore %v", id, checked, restored)
+	}
+	for _, err := range []error{checked, restored} {
+		if err != nil && (!strings.Contains(err.Error(), path.Base(lost)) || !errors.Is(err, fs.ErrNotExist)) {
+			n.Errorf("snapshot %s: %s is gone, and the error is %v", id, lost, err)
+		}
 	}
 }
 
 // calmly runs something without faults.
 func calmly(run func() error) error { return run() }
+
+// TestLostPackfileIsNamed: whichever is gone, the check says so, and a restore
+// that needs it.
+func TestLostPackfileIsNamed(t *testing.T) {
+	quiet(t)
+	v := newVault(t)
+	v.fill(40, 30_000)
+	repo := createPlain(t, v.store(), WithEngineConcurrency(1), withPackfileSize(256<<10))
+	report, err := repo.Backup(t.Context(), v.source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	packfiles := slices.DeleteFunc(v.vault.Keys(), func(key string) bool { return !strings.Contains(key, "/packfiles/") })
+	if len(packfiles) < 3 {
+		t.Fatalf("%d packfiles", len(packfiles))
+	}
+	for i, key := range packfiles {
+		lost, _ := v.vault.Get(key)
+		v.vault.Delete(key)
+		again, err := OpenRepository(t.Context(), v.store(), WithPlaintext())
+		if err != nil {
+			t.Fatal(err)
+		}
+		target, bucket := v.target(fmt.Sprintf("target%d", i))
+		checked := again.Check(t.Context(), report.Snapshot.ID)
+		_, restored := again.Restore(t.Context(), report.Snapshot.ID, target)
+		errs := []error{checked, restored}
+		if restored == nil {
+			sameObjects(t, v.data.Dump(), bucket.Dump()) // it has no need of some indexes
+			errs = errs[:1]
+		}
+		for _, err := range errs {
+			if err == nil || !strings.Contains(err.Error(), path.Base(key)) || !errors.Is(err, fs.ErrNotExist) || errors.Is(err, ErrNotFound) {
+				t.Errorf("%s is gone, and the error is %v", key, err)
+			}
+		}
+		// Without its header there is no snapshot.
+		if !errors.Is(checked, ErrDamaged) && !errors.Is(checked, ErrSnapshotNotFound) {
+			t.Errorf("check: %v, want ErrDamaged", checked)
+		}
+		again.Close()
+		v.vault.Put(key, lost.Body, s3test.Properties{})
+	}
+}

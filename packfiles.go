@@ -60,10 +60,14 @@ func (op *operation) distrust() (*packfiles, error) {
 		return nil, err
 	}
 	defer op.owner.merging.Release(1)
+	for id := range packs.listed {
+		op.owner.lost.note(id, false) // it may be back
+	}
 	for _, id := range known {
 		if _, ok := packs.listed[id]; ok {
 			continue
 		}
+		op.owner.lost.note(id, true)
 		op.owner.logger.Warn("state names a packfile that the store does not have", "packfile", id.FormatHex())
 		if err := op.state.DelPackfile(id); err != nil {
 			return nil, fmt.Errorf("correct local state: %w", err)

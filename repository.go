@@ -53,6 +53,7 @@ type Repository struct {
 	logger      *slog.Logger
 	caches      *caching.Manager
 	merging     *semaphore.Weighted // the sessions share one local state
+	lost        lostPackfiles
 
 	life    context.Context // ends with Close
 	die     context.CancelFunc

@@ -57,7 +57,7 @@ func (r *Repository) Restore(ctx context.Context, snapshot string, dst exporter.
 	defer op.end()
 	run := &restore{operation: op, dst: dst, links: make(map[string]struct{}), ledger: newLedger(), started: time.Now()}
 	if err := run.open(snapshot, c.path); err != nil {
-		return nil, fmt.Errorf("restore: %w", op.explain(err))
+		return nil, fmt.Errorf("restore: %w", op.owner.lost.explain(op.explain(err)))
 	}
 	return run.report(run.export())
 }
@@ -327,7 +327,7 @@ func (r *restore) report(err error) (*RestoreReport, error) {
 		err = errors.Join(err, lost)
 	}
 	if err != nil {
-		err = fmt.Errorf("restore: %w", err)
+		err = fmt.Errorf("restore: %w", r.owner.lost.explain(err))
 	}
 	return &RestoreReport{Outcome: outcome, Snapshot: r.source, Duration: time.Since(r.started), err: err}, err
 }
