@@ -3,7 +3,6 @@ package s3kloset
 import (
 	"errors"
 	"io/fs"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -17,7 +16,7 @@ import (
 // it was. It is safe for concurrent use.
 type lostPackfiles struct {
 	mu    sync.Mutex
-	names map[string]struct{}
+	names map[objects.MAC]struct{}
 }
 
 func (l *lostPackfiles) note(id objects.MAC, lost bool) {
@@ -25,11 +24,11 @@ func (l *lostPackfiles) note(id objects.MAC, lost bool) {
 	defer l.mu.Unlock()
 	switch {
 	case !lost:
-		delete(l.names, id.FormatHex())
+		delete(l.names, id)
 	case l.names == nil:
-		l.names = map[string]struct{}{id.FormatHex(): {}}
+		l.names = map[objects.MAC]struct{}{id: {}}
 	default:
-		l.names[id.FormatHex()] = struct{}{}
+		l.names[id] = struct{}{}
 	}
 }
 
@@ -44,7 +43,12 @@ func (l *lostPackfiles) explain(err error) error {
 	if len(l.names) == 0 {
 		return err
 	}
-	return &lostError{err, slices.Sorted(maps.Keys(l.names))}
+	var names []string
+	for id := range l.names {
+		names = append(names, id.FormatHex())
+	}
+	slices.Sort(names)
+	return &lostError{err, names}
 }
 
 // lostError is the error of a repository that lacks packfiles.
