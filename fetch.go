@@ -252,7 +252,7 @@ func (w *walk) explainMissing(ctx context.Context, key string, missing error) er
 			return err
 		}
 		if entry.Key == key {
-			return fmt.Errorf("%q is listed but cannot be read: %w", key, missing)
+			return fmt.Errorf("listed but cannot be read: %w", missing)
 		}
 	}
 	if err := ctx.Err(); err != nil {

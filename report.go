@@ -77,7 +77,7 @@ func (w Warnings) clone() Warnings {
 
 // Failure is one object that was not stored or not restored.
 type Failure struct {
-	Key string // object key; the path for a record that has none
+	Key string // object key; the path for a record that has none; empty for objects that a run did not reach
 	Err error
 }
 
@@ -143,7 +143,7 @@ func (o *Outcome) settle(err error) {
 	}
 	o.Failed += left
 	if len(o.Failures) < failuresKept {
-		o.Failures = append(o.Failures, Failure{Err: fmt.Errorf("%d objects: %w", left, err)})
+		o.Failures = append(o.Failures, Failure{Err: fmt.Errorf("%d objects were not dealt with: %w", left, err)})
 	}
 }
 

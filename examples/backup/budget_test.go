@@ -38,6 +38,11 @@ func TestBudgetEndsTheProgram(t *testing.T) {
 		}
 	}
 
+	// What was listed and never begun has no key to be named by.
+	if i := invoke(t.Context(), t, job("-source", "s3://source", "-source-option", "max_requests=20")...); !strings.Contains(i.stdout, " objects were not dealt with: ") || strings.Contains(i.stdout, `""`) {
+		t.Errorf("the report is %q", i.stdout)
+	}
+
 	want(t, exitOK, job("-source", "s3://source", "-source-option", "max_requests=200")...)
 	spent(want(t, exitFailed, job("-restore", "s3://target", "-restore-option", "max_requests=20")...), "max_requests is 20")
 	if n := server.Bucket("target").Len(); n == 0 || n > 20 {

@@ -129,6 +129,10 @@ func (p *printer) warnings(all s3kloset.Warnings) {
 // failures lists those that are known of so many.
 func (p *printer) failures(list []s3kloset.Failure, count int64) {
 	for _, f := range list {
+		if f.Key == "" {
+			p.line("  FAILED", "%v", f.Err)
+			continue
+		}
 		p.line("  FAILED", "%q: %v", f.Key, withoutKey(f))
 	}
 	if more := count - int64(len(list)); more > 0 {
