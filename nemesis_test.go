@@ -1,6 +1,7 @@
 package s3kloset
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -75,7 +76,12 @@ func newNemesis(t *testing.T, seed uint64) *nemesis {
 	n := &nemesis{
 		world: newWorldOn(t, server), random: random, history: make(map[string][]edition), deleted: make(map[string]bool),
 		// The ETag is the only proof of an object without a checksum.
-		opts: []Option{WithVerifyMD5(true), WithIdleTimeout(time.Second), WithRetries(4), withRangeSize(nemesisRange)},
+		opts: []Option{
+			WithVerifyMD5(true), WithIdleTimeout(time.Second), WithRetries(4), withRangeSize(nemesisRange),
+			WithCredentialsProvider(func(context.Context) (Keys, error) {
+				return Keys{AccessKey: server.AccessKey(), SecretKey: Secret(server.SecretKey())}, nil
+			}),
+		},
 	}
 	n.server.Faults().Seed(seed)
 	n.data.SetVersioning(n.random.IntN(2) == 0)
@@ -166,6 +172,7 @@ var misfortunes = map[string][]func(r *rand.Rand) s3test.Action{
 		func(*rand.Rand) s3test.Action { return s3test.IgnoreRange() },
 		func(*rand.Rand) s3test.Action { return s3test.Status(404, "NoSuchKey") },
 		func(*rand.Rand) s3test.Action { return s3test.Status(403, "AccessDenied") },
+		func(*rand.Rand) s3test.Action { return s3test.Status(403, "InvalidObjectState") },
 		func(*rand.Rand) s3test.Action { return s3test.HTTP10() },
 	},
 	"HeadObject": {
@@ -175,8 +182,14 @@ var misfortunes = map[string][]func(r *rand.Rand) s3test.Action{
 		func(r *rand.Rand) s3test.Action { return s3test.CutAfter(r.Int64N(100)) },
 		func(*rand.Rand) s3test.Action { return s3test.HalfBody() },
 	},
-	"PutObject":  {func(*rand.Rand) s3test.Action { return s3test.Status(403, "AccessDenied") }},
-	"UploadPart": {func(*rand.Rand) s3test.Action { return s3test.Status(404, "NoSuchUpload") }},
+	"PutObject": {
+		func(*rand.Rand) s3test.Action { return s3test.Status(403, "AccessDenied") },
+		func(*rand.Rand) s3test.Action { return s3test.Status(403, "QuotaExceeded") },
+	},
+	"UploadPart": {
+		func(*rand.Rand) s3test.Action { return s3test.Status(404, "NoSuchUpload") },
+		func(*rand.Rand) s3test.Action { return s3test.Status(403, "QuotaExceeded") },
+	},
 	"CreateMultipartUpload": {
 		func(*rand.Rand) s3test.Action { return s3test.Status(403, "AccessDenied") },
 	},
@@ -203,6 +216,9 @@ func (n *nemesis) curse(bucket string, operations ...string) func() int {
 			}))
 		}
 	}
+	// Credentials expire once in a run: it asks for new ones, and when those have
+	// expired too it ends.
+	all = append(all, n.server.Faults().Add(s3test.Fault{Bucket: bucket, Nth: 1 + n.random.IntN(150), Action: s3test.Status(400, "ExpiredToken")}))
 	return func() (fired int) {
 		for _, injection := range all {
 			fired += injection.Fired()
