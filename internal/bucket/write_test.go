@@ -338,6 +338,33 @@ func TestClassFallback(t *testing.T) {
 	}
 }
 
+// TestConditionFallback: a condition that the service refuses is given up where
+// that is asked for, and it is told. Nobody else writes over what is there.
+func TestConditionFallback(t *testing.T) {
+	body := bytesOf(100, 23)
+	for how, partSize := range map[string]int64{"put": 1000, "in parts": 60} {
+		t.Run(how, func(t *testing.T) {
+			play(t, Config{Vendor: "aws"}, func(t *testing.T, s *stage) {
+				s.bucket.Put("k", []byte("of another"), s3test.Properties{})
+				s.fault(s3test.Fault{Times: s3test.Always, Action: s3test.Status(501, "NotImplemented"),
+					Match: func(r s3test.Request) bool { return r.Header.Get("If-None-Match") != "" }})
+				w := Write{IfNoneMatch: true, PartSize: partSize}
+				if _, err := s.client.Upload(t.Context(), "k", bytes.NewReader(body), 100, w); !errors.Is(err, errors.ErrUnsupported) {
+					t.Errorf("without the fallback: %v", err)
+				}
+				s.wantStored("k", []byte("of another"))
+				s.wantNoUploads()
+				w.ConditionFallback = true
+				written, err := s.client.Upload(t.Context(), "k", bytes.NewReader(body), 100, w)
+				if err != nil || !written.ConditionRefused {
+					t.Errorf("%+v, %v", written, err)
+				}
+				s.wantStored("k", body)
+			}, s3test.WithMinPartSize(1))
+		})
+	}
+}
+
 // TestTagFallback: where there are no tags the object is stored without, and it
 // is told, whether the service refuses them or is known to.
 func TestTagFallback(t *testing.T) {
