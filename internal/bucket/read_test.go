@@ -237,6 +237,22 @@ func TestGetGivesUp(t *testing.T) {
 	})
 }
 
+// TestGetWithoutETag: nobody can tell whether the rest is of the same object, so it is
+// not asked for.
+func TestGetWithoutETag(t *testing.T) {
+	play(t, Config{}, func(t *testing.T, s *stage) {
+		body := bytesOf(1000, 4)
+		s.bucket.Put("k", body, s3test.Properties{})
+		s.fault(s3test.Fault{Op: "GetObject", Action: s3test.Chain(s3test.SetHeader("ETag", ""), s3test.CutAfter(400))})
+		got, err := readAll(t.Context(), s.client, "k", Pin{})
+		wantError(t, err, ErrBody, "get", "k")
+		if !bytes.Equal(got, body[:400]) {
+			t.Errorf("%d bytes", len(got))
+		}
+		s.wantCount("GetObject", 1)
+	})
+}
+
 // TestGetReplacedInTheMiddle: bytes of two states never mix.
 func TestGetReplacedInTheMiddle(t *testing.T) {
 	for name, change := range map[string]func(s *stage){
@@ -391,6 +407,20 @@ func TestGetTooLong(t *testing.T) {
 		_, err := readAll(t.Context(), s.client, "k", Pin{ETag: put.ETag, Size: 5, Sized: true})
 		wantError(t, err, ErrBody, "get", "k")
 	})
+}
+
+// TestGetTooLongOnARealConnection, whose end is clean: the listed size tells where the
+// object ends.
+func TestGetTooLongOnARealConnection(t *testing.T) {
+	server, client := quirky(t, "aws")
+	put := server.Bucket("bucket").Put("k", []byte("0123456789"), s3test.Properties{})
+	for size, want := range map[int64]error{5: ErrBody, 10: nil} {
+		server.Faults().Add(s3test.Fault{Op: "GetObject", Action: s3test.HTTP10()})
+		if _, err := readAll(t.Context(), client, "k", Pin{ETag: put.ETag, Size: size, Sized: true}); !errors.Is(err, want) {
+			t.Errorf("%d of 10 bytes: error is %v, want %v", size, err, want)
+		}
+	}
+	server.Faults().VerifyAll(t)
 }
 
 func TestGetRange(t *testing.T) {
