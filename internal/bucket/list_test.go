@@ -234,7 +234,8 @@ func TestListDistrusts(t *testing.T) {
 	}
 }
 
-// TestListWithoutProgress: pages that promise more and bring nothing end.
+// TestListWithoutProgress: pages that promise more and bring nothing end, and what has no
+// order has keys all the same.
 func TestListWithoutProgress(t *testing.T) {
 	t.Run("the same token", func(t *testing.T) {
 		play(t, Config{}, func(t *testing.T, s *stage) {
@@ -255,6 +256,13 @@ func TestListWithoutProgress(t *testing.T) {
 			_, err := listed(t.Context(), s.client, Range{})
 			wantError(t, err, ErrListing, "list", "")
 			s.wantCount("", emptyPages+1+pageRetries)
+		})
+	})
+	t.Run("a key that is none", func(t *testing.T) {
+		play(t, Config{}, func(t *testing.T, s *stage) {
+			s.fault(s3test.Fault{Action: pageWith(t, false, "", "")})
+			_, err := listed(t.Context(), s.client, Range{Unordered: true})
+			wantError(t, err, ErrListing, "list", "")
 		})
 	})
 	t.Run("some empty pages", func(t *testing.T) {

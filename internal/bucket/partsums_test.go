@@ -35,6 +35,10 @@ func TestUploadGivesTheSameChecksum(t *testing.T) {
 				if err != nil || got.Checksum != want.Checksum || got.ETag != want.ETag || written.ETag != want.ETag {
 					t.Errorf("error %v, %+v, want %+v", err, got, want)
 				}
+				last := s.Requests()[s.count("")-1]
+				if sent := last.Header.Get(checksumHeader(test.algorithm)); want.Checksum.Type == typeFull && sent != want.Checksum.Value {
+					t.Errorf("%s sends the checksum %q for the server to compare, want %s", last.Op, sent, want.Checksum.Value)
+				}
 			}, smallParts)
 		})
 	}
