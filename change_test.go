@@ -5,10 +5,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"testing"
 	"time"
 
+	"github.com/PlakarKorp/kloset/connectors"
 	"github.com/s3kloset/s3kloset/internal/s3test"
 )
 
@@ -182,4 +184,65 @@ func TestTagsThatChange(t *testing.T) {
 	if err == nil {
 		w.same(w.data, w.restore(report.Snapshot.ID))
 	}
+}
+
+// TestObjectThatChangesBeforeItIsRead: its record is out, and only bytes of the state that
+// the record describes may follow.
+func TestObjectThatChangesBeforeItIsRead(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	const size = 1000
+	listed := time.Now().Add(-time.Hour).Truncate(time.Second)
+	edition{number: 1, size: size}.put(w.data, "key", listed)
+	w.server.Faults().Add(s3test.Fault{Op: "GetObject", Key: "key", Action: s3test.RunFirst(func() { edition{number: 2, size: size}.put(w.data, "key", listed) })})
+	records, results := make(chan *connectors.Record), make(chan *connectors.Result, 100)
+	go func() {
+		defer close(results)
+		for record := range records {
+			if record.Reader != nil && !record.FileInfo.IsDir() {
+				if n, err := io.Copy(io.Discard, record.Reader); !errors.Is(err, ErrChanged) {
+					t.Errorf("read %d bytes, error %v", n, err)
+				}
+				record.Close()
+			}
+			results <- record.Ok()
+		}
+	}()
+	src := w.at("s3://data").Source()
+	if err := src.Import(t.Context(), records, results); err != nil {
+		t.Error(err)
+	}
+	w.server.Faults().VerifyAll(t)
+	w.counts("import", src.Outcome().Counts, Counts{Listed: 1, Failed: 1})
+}
+
+// TestSameBytesWithOtherTags: an object is written again with the bytes that it has, and so
+// with its ETag, before its tags are read. They belong to the new headers.
+func TestSameBytesWithOtherTags(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	listed := time.Now().Add(-time.Hour).Truncate(time.Second)
+	was := edition{number: 1, size: 100}
+	was.put(w.data, "key", listed)
+	w.server.Faults().Add(s3test.Fault{Op: "GetObjectTagging", Key: "key", Action: s3test.RunFirst(func() {
+		w.data.Put("key", was.body(), edition{number: 2}.properties(), s3test.ModifiedAt(listed.Add(time.Minute)))
+	})})
+	report := w.backup()
+	w.server.Faults().VerifyAll(t)
+	w.same(w.data, w.restore(report.Snapshot.ID))
+}
+
+// TestTagsThatCannotBeRead fail the object, unless it is for want of a permission: it would
+// come back without them.
+func TestTagsThatCannotBeRead(t *testing.T) {
+	quiet(t)
+	w := newWorld(t)
+	edition{number: 1, size: 100}.put(w.data, "key", time.Now().Add(-time.Hour))
+	w.server.Faults().Add(s3test.Fault{Op: "GetObjectTagging", Key: "key", Times: s3test.Always, Action: s3test.Status(400, "InvalidRequest")})
+	report, err := w.repo.Backup(t.Context(), w.at("s3://data").Source())
+	w.server.Faults().VerifyAll(t)
+	if !errors.Is(err, ErrIncomplete) {
+		t.Errorf("error %v", err)
+	}
+	w.counts("backup", report.Counts, Counts{Listed: 1, Failed: 1})
 }
