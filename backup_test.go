@@ -86,6 +86,8 @@ func TestBackupOfChanges(t *testing.T) {
 			old, _ := b.Get("dir00/file0005")
 			b.Put("dir00/file0005", old.Body, s3test.Properties{ContentType: "text/x"}, s3test.ModifiedAt(old.LastModified.Add(1e9)))
 		}, Counts{Listed: 20, Stored: 1, Unchanged: 19}, 1},
+		{"class alone", func(b *s3test.Bucket) { b.SetClass("dir00/file0006", "STANDARD_IA") },
+			Counts{Listed: 20, Stored: 1, Unchanged: 19}, 1},
 		{"nothing left", func(b *s3test.Bucket) {
 			for _, key := range b.Keys() {
 				b.Delete(key)

@@ -56,9 +56,12 @@ func TestMetadataCache(t *testing.T) {
 	w.data.Put("a!", []byte("changed"), s3test.Properties{ContentType: "text/plain"})
 	w.data.Put("new", []byte("new"), s3test.Properties{})
 	w.data.Delete("dir00/file0003")
+	old, _ := w.data.Get("dir00/file0005")
+	w.data.Put(old.Key, old.Body, s3test.Properties{ContentType: "text/plain"}, s3test.ModifiedAt(old.LastModified.Add(time.Second)))
+	w.data.SetClass("dir00/file0006", "STANDARD_IA")
 	var third *BackupReport
-	if n := w.reading(func() { third = w.blindBackup(opts...) }); n != 2 {
-		t.Errorf("%d reads of objects for two that changed", n)
+	if n := w.reading(func() { third = w.blindBackup(opts...) }); n != 4 {
+		t.Errorf("%d reads of objects for four that changed", n)
 	}
 	w.same(w.data, w.restore(third.Snapshot.ID))
 
