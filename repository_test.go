@@ -101,6 +101,18 @@ func TestCreateWhereThereIsARepository(t *testing.T) {
 	}
 }
 
+// forgetfulStore has another configuration than it was given.
+type forgetfulStore struct{ *klosettest.MemStore }
+
+func (forgetfulStore) Open(context.Context) ([]byte, error) { return []byte("another"), nil }
+
+func TestCreateOnAStoreThatForgets(t *testing.T) {
+	repo, err := CreateRepository(t.Context(), forgetfulStore{klosettest.NewMemStore()}, WithPlaintext())
+	if !errors.Is(err, ErrDamaged) || repo != nil {
+		t.Errorf("create: %v, error %v, want ErrDamaged", repo, err)
+	}
+}
+
 // TestCreateWithALostAnswer: the store says that there is a repository, and it
 // is the one that was just created.
 func TestCreateWithALostAnswer(t *testing.T) {
@@ -115,6 +127,7 @@ func TestOpenWhereThereIsNoRepository(t *testing.T) {
 	server := s3test.Start(t)
 	server.CreateBucket("repo")
 	server.CreateBucket("garbage").Put("CONFIG", []byte("hello"), s3test.Properties{})
+	server.CreateBucket("large").Put("CONFIG", make([]byte, maxConfig+1), s3test.Properties{})
 	tests := []struct {
 		name  string
 		store storage.Store
@@ -124,6 +137,7 @@ func TestOpenWhereThereIsNoRepository(t *testing.T) {
 		{"s3 as a missing file", handle(t, server, "s3://repo").Store(), fs.ErrNotExist},
 		{"memory", klosettest.NewMemStore(), ErrNoRepository},
 		{"no bucket", handle(t, server, "s3://nowhere").Store(), ErrBucketNotFound},
+		{"too large for a configuration", handle(t, server, "s3://large").Store(), ErrNoRepository},
 		{"not a configuration", handle(t, server, "s3://garbage").Store(), ErrDamaged},
 	}
 	for _, test := range tests {

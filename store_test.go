@@ -783,6 +783,31 @@ func TestStoreObjectLock(t *testing.T) {
 	}
 }
 
+// TestStoreLegalHold: who holds a blob keeps it beyond its time, and what is kept firmly
+// stays so for a handle that asks for less.
+func TestStoreLegalHold(t *testing.T) {
+	v := newVault(t)
+	v.vault.EnableObjectLock()
+	store, id := v.store(WithObjectLock(Governance, time.Hour)), objects.MAC{0xcd}
+	name := "repo/packfiles/cd/" + id.FormatHex()
+	v.vault.Put(name, []byte("held"), s3test.Properties{LockMode: "GOVERNANCE", LockUntil: time.Now().Add(-time.Hour), LegalHold: true})
+	if err := store.Delete(t.Context(), storage.StorageResourcePackfile, id); !errors.Is(err, ErrRetained) {
+		t.Errorf("delete: %v, want ErrRetained", err)
+	}
+	if _, there := v.vault.Get(name); !there {
+		t.Error("it is gone")
+	}
+	frozen := "repo/packfiles/cd/" + objects.MAC{0xcd, 1}.FormatHex() + frozenSuffix
+	v.vault.Put(frozen, []byte("firm"), s3test.Properties{LockMode: "COMPLIANCE", LockUntil: time.Now().Add(time.Hour)})
+	until := time.Now().Add(48 * time.Hour)
+	if extended, err := store.extendPackfile(t.Context(), objects.MAC{0xcd, 1}, Governance, until); err != nil || !extended {
+		t.Errorf("extended %v, %v", extended, err)
+	}
+	if o, _ := v.vault.Get(frozen); o.LockMode != "COMPLIANCE" || o.LockUntil.Before(until.Truncate(time.Second)) {
+		t.Errorf("%s until %v", o.LockMode, o.LockUntil)
+	}
+}
+
 // TestStoreObjectLockOfAnotherHandle: one without the option hides a blob behind a
 // delete marker, as documented. Its bytes stay, for whoever asks for the version.
 func TestStoreObjectLockOfAnotherHandle(t *testing.T) {
@@ -816,7 +841,8 @@ func TestStoreObjectLockOfAnotherHandle(t *testing.T) {
 	}
 }
 
-// TestStoreSize counts the bytes of what is in the store, and of nothing else.
+// TestStoreSize counts the bytes of what is in the store, and of nothing else. Neither it
+// nor a list is had of a part.
 func TestStoreSize(t *testing.T) {
 	v := newVault(t)
 	store := v.store()
@@ -858,6 +884,9 @@ func TestStoreSize(t *testing.T) {
 	v.server.Faults().Add(s3test.Fault{Op: "ListObjectsV2", Nth: 2, Times: s3test.Always, Action: s3test.Status(403, "AccessDenied")})
 	if size, err := store.Size(t.Context()); !errors.Is(err, ErrAccessDenied) || size != 0 {
 		t.Errorf("a page that may not be read: %d bytes, %v", size, err)
+	}
+	if ids, err := store.List(t.Context(), storage.StorageResourcePackfile); !errors.Is(err, ErrAccessDenied) || ids != nil {
+		t.Errorf("a page that may not be read: %d packfiles, %v", len(ids), err)
 	}
 	v.server.Faults().VerifyAll(t)
 }
@@ -956,4 +985,19 @@ func TestStoreHostileRanges(t *testing.T) {
 		t.Errorf("a range past the end: %q, %v", got, err)
 	}
 	body.Close()
+}
+
+// TestStoreReadsToTheEnd what it cannot store: whoever writes the other end of a pipe would
+// wait for ever.
+func TestStoreReadsToTheEnd(t *testing.T) {
+	v := newVault(t)
+	v.server.Faults().Add(s3test.Fault{Op: "CreateMultipartUpload", Action: s3test.Status(http.StatusForbidden, "AccessDenied")})
+	body := bytes.NewReader(make([]byte, 3*packfilePart))
+	if _, err := v.store().Put(t.Context(), storage.StorageResourcePackfile, objects.MAC{1}, body); !errors.Is(err, ErrAccessDenied) {
+		t.Errorf("put: %v", err)
+	}
+	if body.Len() > 0 {
+		t.Errorf("%d bytes were not read", body.Len())
+	}
+	v.server.Faults().VerifyAll(t)
 }
