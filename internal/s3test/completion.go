@@ -135,7 +135,7 @@ func (x *exchange) checkUploadKey(u *upload) error {
 }
 
 func (x *exchange) assemble(u *upload, parts []*part, whole checksum) (*version, error) {
-	v := &version{modified: u.initiated, Properties: u.properties}
+	v := &version{modified: u.initiated, illegible: u.illegible, Properties: u.properties}
 	v.join(parts)
 	if v.content.size > maxObjectSize {
 		return nil, failure("EntityTooLarge")

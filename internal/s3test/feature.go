@@ -10,6 +10,8 @@ import (
 const (
 	ConditionalWrites  Feature = "conditional writes"  // If-Match and If-None-Match of writes are silently ignored
 	Tagging            Feature = "tagging"             // x-amz-tagging is refused too
+	UploadTags         Feature = "upload tags"         // those of an upload become tags that no request can read
+	UploadLocks        Feature = "upload locks"        // lock headers of CreateMultipartUpload are silently ignored
 	MultipartChecksums Feature = "multipart checksums" // CreateMultipartUpload with an algorithm is refused
 	Checksums          Feature = "checksums"           // requests with a checksum header are refused
 	MD5ETags           Feature = "md5 etags"           // ETags of objects look like MD5s and are none

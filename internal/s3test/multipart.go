@@ -16,6 +16,7 @@ func (x *exchange) createMultipartUpload() error {
 		id: newVersionID(serial), serial: serial, key: x.key, initiated: x.server.now(), properties: properties,
 		parts: make(map[int]*part),
 	}
+	u.forget(x.server.settings)
 	if err := x.readUploadChecksum(u); err != nil {
 		return err
 	}

@@ -85,6 +85,28 @@ func TestMultipartUpload(t *testing.T) {
 	u.complete().is(404, "NoSuchUpload")
 }
 
+// TestUploadsThatForget: some servers lose on the way what an upload was created with.
+func TestUploadsThatForget(t *testing.T) {
+	_, b, c := started(t, s3test.WithoutFeature(s3test.UploadTags, s3test.UploadLocks))
+	b.EnableObjectLock()
+	digest := md5.Sum([]byte("body"))
+	proven := with("Content-MD5", base64.StdEncoding.EncodeToString(digest[:]))
+	tags, hold := with("X-Amz-Tagging", "t=1"), with("X-Amz-Object-Lock-Legal-Hold", "ON")
+	mode, until := with("X-Amz-Object-Lock-Mode", "GOVERNANCE"), with("X-Amz-Object-Lock-Retain-Until-Date", "2099-01-01T00:00:00Z")
+	u := c.create(tags, hold, mode, until, with("X-Amz-Meta-A", "1"))
+	u.upload(1, "body", proven)
+	u.complete().ok()
+	c.head(at("k")).ok().has("X-Amz-Tagging-Count", "0").has("X-Amz-Meta-A", "1").
+		has("X-Amz-Object-Lock-Mode", "").has("X-Amz-Object-Lock-Legal-Hold", "")
+	c.get(at("k") + "?tagging").ok().holds("")
+	c.put(at("k")+"?tagging", taggingXML("t", "2")).ok()
+	c.get(at("k") + "?tagging").ok().contains("<Value>2</Value>")
+	c.head(at("k")).ok().has("X-Amz-Tagging-Count", "1")
+	c.put(at("k"), "body", tags, hold, mode, until, proven).ok()
+	c.head(at("k")).ok().has("X-Amz-Tagging-Count", "1").
+		has("X-Amz-Object-Lock-Mode", "GOVERNANCE").has("X-Amz-Object-Lock-Legal-Hold", "ON")
+}
+
 func TestMultipartRefusals(t *testing.T) {
 	_, b, c := started(t)
 	u := c.create()

@@ -112,6 +112,9 @@ func (x *exchange) getObject() error {
 func (x *exchange) sendObject(v *version, part extent) error {
 	h := x.w.Header()
 	x.setProperties(v.Properties)
+	if v.illegible {
+		x.setHeader("x-amz-tagging-count", "0")
+	}
 	h.Set("ETag", v.quotedETag())
 	h.Set("Last-Modified", v.modified.Format(httpTime))
 	h.Set("Accept-Ranges", "bytes")

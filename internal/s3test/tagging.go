@@ -112,6 +112,9 @@ func (x *exchange) getObjectTagging() error {
 		return err
 	}
 	x.setVersionOf(v)
+	if v.illegible {
+		return x.sendNothing(http.StatusOK)
+	}
 	return x.sendXML(newDocument("Tagging", func(d *document) { tagElements(d, v.Tags) }))
 }
 
@@ -148,7 +151,7 @@ func (x *exchange) changeTags(tags map[string]string, status int) error {
 		return err
 	}
 	v, err := x.bucket.update(x.key, id, func(v *version) error {
-		v.Tags = tags
+		v.Tags, v.illegible = tags, false
 		if len(tags) == 0 {
 			v.Tags = nil
 		}

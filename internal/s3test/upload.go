@@ -25,6 +25,18 @@ type upload struct {
 	algorithm  *algorithm // nil if the client did not choose one
 	kind       string
 	parts      map[int]*part
+	illegible  bool // see version
+}
+
+// forget drops what this server does not keep until the upload is complete.
+func (u *upload) forget(s settings) {
+	p := u.properties
+	if !s.has(UploadTags) && len(p.Tags) > 0 {
+		p.Tags, u.illegible = nil, true
+	}
+	if !s.has(UploadLocks) {
+		p.LockMode, p.LockUntil, p.LegalHold = "", time.Time{}, false
+	}
 }
 
 type part struct {

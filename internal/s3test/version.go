@@ -27,6 +27,8 @@ type version struct {
 	checksum checksum
 	parts    []storedPart // of a multipart object
 	restore  restoration
+	// illegible is what Ceph makes of the tags of an upload: they count as none, and whoever asks for them gets nothing.
+	illegible bool
 	*Properties
 }
 
