@@ -13,6 +13,11 @@ import (
 // S3: the page of a proxy that wants a login, or nothing at all.
 var errForeign = errors.New("answer has nothing of what S3 answers")
 
+// errIllegible is the error of an S3 that answers nothing to who asks for tags: Ceph does so, each time, where it
+// cannot read what it has.
+// https://github.com/ceph/ceph/pull/49457
+var errIllegible = errors.New("server has tags that it cannot read")
+
 // refuseForeign looks at answers that the SDK is content with, whatever is in
 // them. One of somebody else is as good as one that was cut, and is tried again.
 func refuseForeign(stack *middleware.Stack) error {
@@ -22,6 +27,9 @@ func refuseForeign(stack *middleware.Stack) error {
 			if err == nil && foreign(out.Result) {
 				answer, _ := out.RawResponse.(*smithyhttp.Response)
 				err = &smithyhttp.ResponseError{Response: answer, Err: errForeign}
+				if _, tags := out.Result.(*s3.GetObjectTaggingOutput); tags && isEmpty(answer) {
+					err = &smithyhttp.ResponseError{Response: answer, Err: errIllegible}
+				}
 			}
 			return out, metadata, err
 		}), middleware.Before)
@@ -41,4 +49,9 @@ func foreign(result any) bool {
 		return out.TagSet == nil
 	}
 	return false
+}
+
+// isEmpty tells an answer of S3 that has no body at all.
+func isEmpty(answer *smithyhttp.Response) bool {
+	return answer != nil && answer.ContentLength == 0 && answer.Header.Get("X-Amz-Request-Id") != ""
 }

@@ -104,7 +104,7 @@ func signature(accessKey, token string) string { return accessKey + " " + token 
 
 // retryable is the list of what may pass; all else is final.
 func retryable(err error) bool {
-	if isFinalTransport(err) {
+	if isFinalTransport(err) || errors.Is(err, errIllegible) {
 		return false
 	}
 	var marked interface{ RetryableError() bool }

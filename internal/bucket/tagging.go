@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"errors"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -9,7 +10,8 @@ import (
 )
 
 // Tags asks for the tags of an object, or of the pinned version of it. They
-// have no ETag: a change of tags alone does not change the object.
+// have no ETag: a change of tags alone does not change the object. Tags that
+// the server cannot read are errors.ErrUnsupported.
 func (c *Client) Tags(ctx context.Context, key string, pin Pin) (map[string]string, error) {
 	if c.Quirks().NoTags {
 		return nil, nil
@@ -18,8 +20,19 @@ func (c *Client) Tags(ctx context.Context, key string, pin Pin) (map[string]stri
 	if pin.VersionID != "" {
 		in.VersionId = &pin.VersionID
 	}
-	var tags map[string]string
-	err := c.call(ctx, "get tags", key, func(ctx context.Context, opts ...func(*s3.Options)) error {
+	tags, err := c.tags(ctx, key, in)
+	if errors.Is(err, errIllegible) {
+		tags, err = c.tags(ctx, key, in) // an answer may have been lost
+	}
+	var refused *OpError
+	if errors.Is(err, errIllegible) && errors.As(err, &refused) {
+		refused.Kind = errors.ErrUnsupported
+	}
+	return tags, err
+}
+
+func (c *Client) tags(ctx context.Context, key string, in *s3.GetObjectTaggingInput) (tags map[string]string, err error) {
+	err = c.call(ctx, "get tags", key, func(ctx context.Context, opts ...func(*s3.Options)) error {
 		out, err := c.api.GetObjectTagging(ctx, in, opts...)
 		if err != nil {
 			return err
