@@ -17,9 +17,10 @@ import (
 // depends on it: for a page of keys in plain text, when keys could be read in
 // more than one way; for a write without the checksum that it refused; for the
 // bytes that it gave an ETag that is not their MD5; with SkipExisting, for a
-// write that must fail, to a key that is removed if it does not; and before an
+// write that must fail, to a key that is removed if it does not; before an
 // upload of more than 1,000 parts, for one with the highest number in an upload
-// that is aborted. It is taken for S3 where it gives no answer. The name aws
+// that is aborted; and after an upload in parts with tags or a lock, whether the
+// object has them: where they are lost on the way, each object gets them then. It is taken for S3 where it gives no answer. The name aws
 // takes any service for S3, and asks nothing.
 func WithVendor(name string) Option {
 	return func(c *config) error {

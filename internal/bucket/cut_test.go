@@ -16,7 +16,7 @@ func TestAnswersThatAreCut(t *testing.T) {
 	} {
 		for _, op := range []string{"CreateMultipartUpload", "CompleteMultipartUpload", "GetObjectTagging"} {
 			t.Run(op+" "+name, func(t *testing.T) {
-				play(t, Config{}, func(t *testing.T, s *stage) {
+				play(t, Config{Vendor: "aws"}, func(t *testing.T, s *stage) {
 					s.fault(s3test.Fault{Op: op, Action: cut})
 					if _, err := s.inParts(t.Context(), make([]byte, 250), Write{Tags: tags}); err != nil {
 						t.Fatal(err)

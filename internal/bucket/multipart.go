@@ -116,7 +116,7 @@ func (u *upload) createSummed(ctx context.Context) error {
 
 // create begins the upload. An upload whose id never arrived could not be aborted.
 func (u *upload) create(ctx context.Context) error {
-	header, lateTags := u.w.headers()
+	header, lateTags := u.headers()
 	u.sums.ask(header)
 	in := &s3.CreateMultipartUploadInput{Bucket: &u.client.name, Key: &u.key}
 	err := u.client.call(ctx, "create upload", u.key, func(ctx context.Context, opts ...func(*s3.Options)) error {
@@ -235,8 +235,7 @@ func (u *upload) complete(ctx context.Context) (Written, error) {
 	if err != nil {
 		return Written{}, changed(err, Pin{ETag: u.w.IfMatch})
 	}
-	err = c.tagLate(ctx, u.key, &written, u.w, u.late)
-	return written, err
+	return written, u.restoreLost(ctx, &written)
 }
 
 // made tells whether an object is one of these parts: by its ETag, or where

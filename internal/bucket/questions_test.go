@@ -3,10 +3,12 @@ package bucket
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/s3kloset/s3kloset/internal/s3test"
 )
@@ -317,4 +319,66 @@ func (s *stage) mustPut(key, body string) {
 		s.t.Error(err)
 	}
 	s.wantStored(key, []byte(body))
+}
+
+// TestQuestionOfUploads: what a service loses of the creation of an upload, the object has all the same. Whether it
+// does is asked once, and of no service that has a row.
+func TestQuestionOfUploads(t *testing.T) {
+	body := bytesOf(250, 1)
+	until := time.Date(2099, 1, 2, 3, 4, 5, 0, time.UTC)
+	locked := Attributes{LockMode: "GOVERNANCE", LockUntil: until, LegalHold: "ON"}
+	tags := map[string]string{"a": "b c"}
+	for _, c := range []struct {
+		name, vendor      string
+		heads, reads      int // requests of the questions
+		locks, tagging    int // requests that give what was lost, for each kind
+		lock              Attributes
+		forgets           []s3test.Feature
+		wantLock, wantTag bool
+	}{
+		{"kept", "", 1, 1, 0, 0, locked, nil, true, true},
+		{"tags lost", "", 1, 2, 0, 2, locked, []s3test.Feature{s3test.UploadTags}, true, true},
+		{"locks lost", "", 1, 1, 2, 0, locked, []s3test.Feature{s3test.UploadLocks}, true, true},
+		{"both lost", "", 1, 2, 2, 2, locked, []s3test.Feature{s3test.UploadLocks, s3test.UploadTags}, true, true},
+		{"nothing to lose", "", 0, 0, 0, 0, Attributes{}, []s3test.Feature{s3test.UploadLocks}, false, false},
+		{"a vendor with a row", "minio", 0, 0, 0, 0, locked, nil, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			play(t, Config{Vendor: c.vendor}, func(t *testing.T, s *stage) {
+				s.bucket.EnableObjectLock()
+				w := Write{Attributes: c.lock}
+				if c.wantTag {
+					w.Tags = tags
+				}
+				for range 2 {
+					if _, err := s.inParts(t.Context(), body, w); err != nil {
+						t.Fatal(err)
+					}
+					o, _ := s.bucket.Get("k")
+					if locks := o.LockMode == "GOVERNANCE" && o.LockUntil.Equal(until) && o.LegalHold; locks != c.wantLock {
+						t.Errorf("lock is %q until %v, hold is %v", o.LockMode, o.LockUntil, o.LegalHold)
+					}
+					if maps.Equal(o.Tags, tags) != c.wantTag {
+						t.Errorf("tags are %q", o.Tags)
+					}
+				}
+				s.wantCount("HeadObject", c.heads)
+				s.wantCount("GetObjectTagging", c.reads)
+				s.wantCount("PutObjectRetention", c.locks)
+				s.wantCount("PutObjectLegalHold", c.locks)
+				s.wantCount("PutObjectTagging", c.tagging)
+			}, smallParts, s3test.WithoutFeature(c.forgets...))
+		})
+	}
+}
+
+// TestUploadThatStaysUnlocked: an object that cannot get its lock is an error, and no success.
+func TestUploadThatStaysUnlocked(t *testing.T) {
+	play(t, Config{}, func(t *testing.T, s *stage) {
+		s.bucket.EnableObjectLock()
+		s.fault(s3test.Fault{Op: "PutObjectRetention", Times: 1, Action: s3test.Status(403, "AccessDenied")})
+		w := Write{Attributes: Attributes{LockMode: "COMPLIANCE", LockUntil: time.Now().Add(time.Hour)}}
+		_, err := s.inParts(t.Context(), bytesOf(250, 1), w)
+		wantError(t, err, ErrAccessDenied, "retain", "k")
+	}, smallParts, s3test.WithoutFeature(s3test.UploadLocks))
 }

@@ -34,6 +34,8 @@ type Quirks struct {
 	NoTags         bool  // objects have no tags
 	NoConditions   bool  // ignores conditions of writes
 	NoListEncoding bool  // encodes keys of listings in ways of its own
+	NoUploadTags   bool  // loses the tags that an upload in parts is created with
+	NoUploadLocks  bool  // loses the lock that it is created with
 	MaxParts       int32 // of an upload; 0 is 10,000
 	// RewritesEncoding says that something on the way changes the header
 	// Accept-Encoding, which must then not be signed.

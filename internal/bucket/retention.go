@@ -10,6 +10,7 @@ import (
 
 type retentionAPI interface {
 	PutObjectRetention(context.Context, *s3.PutObjectRetentionInput, ...func(*s3.Options)) (*s3.PutObjectRetentionOutput, error)
+	PutObjectLegalHold(context.Context, *s3.PutObjectLegalHoldInput, ...func(*s3.Options)) (*s3.PutObjectLegalHoldOutput, error)
 }
 
 // Retain keeps a version of an object from being deleted or replaced until a

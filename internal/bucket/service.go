@@ -23,7 +23,7 @@ type service struct {
 
 	readings atomic.Pointer[[]reading] // of listings, those that are still possible
 
-	listing, conditions, checksums, etags, parts *question
+	listing, conditions, checksums, etags, parts, uploadTags, uploadLocks *question
 }
 
 func newService(q Quirks) *service {
@@ -33,6 +33,9 @@ func newService(q Quirks) *service {
 		checksums:  newQuestion(),
 		etags:      newQuestion(),
 		parts:      newQuestion(),
+
+		uploadTags:  newQuestion(),
+		uploadLocks: newQuestion(),
 	}
 	s.quirks.Store(&q)
 	s.readings.Store(&readings)
