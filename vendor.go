@@ -11,9 +11,11 @@ import (
 // aws, minio, versitygw, ceph, r2, b2, wasabi, scaleway, ovh, hetzner,
 // digitalocean, gcs, ibm, garage, seaweedfs, storj or tigris. What each does in
 // another way than S3 is then taken into account from the first request on.
-// Without it a known host decides, or the Server header of MinIO and versitygw.
+// Without it a known host decides, or the Server header of MinIO, versitygw and
+// Ceph since Reef.
 //
-// An unknown service is asked, once for a handle and when an answer first
+// A service that is unknown, or whose versions differ as those of Ceph do (ceph,
+// digitalocean and hetzner), is asked, once for a handle and when an answer first
 // depends on it: for a page of keys in plain text, when keys could be read in
 // more than one way; for a write without the checksum that it refused; for the
 // bytes that it gave an ETag that is not their MD5; with SkipExisting, for a

@@ -14,12 +14,12 @@ import (
 // service is what a client knows of the service that it speaks to: a row of the
 // table, or for one that the table does not know, what it called itself and what
 // questions have told. A question is asked once, when for the first time an
-// answer depends on it, and never of a service that has a row. It is safe for
-// concurrent use.
+// answer depends on it, and never of a service whose row settles all. It is safe
+// for concurrent use.
 type service struct {
 	mu      sync.Mutex // for changes of quirks
 	quirks  atomic.Pointer[Quirks]
-	unknown atomic.Bool
+	unknown atomic.Bool // there is something to ask
 
 	readings atomic.Pointer[[]reading] // of listings, those that are still possible
 
@@ -39,7 +39,7 @@ func newService(q Quirks) *service {
 	}
 	s.quirks.Store(&q)
 	s.readings.Store(&readings)
-	s.unknown.Store(q.Vendor == "")
+	s.unknown.Store(q.Vendor == "" || q.asked)
 	return s
 }
 
@@ -107,7 +107,7 @@ type introduction struct {
 
 func (i *introduction) Do(request *http.Request) (*http.Response, error) {
 	response, err := i.inner.Do(request)
-	if err == nil && i.service.unknown.Load() {
+	if err == nil && i.service.unknown.Load() && i.service.quirks.Load().Vendor == "" {
 		i.service.introduce(response.Header.Get("Server"))
 	}
 	return response, err
@@ -116,8 +116,12 @@ func (i *introduction) Do(request *http.Request) (*http.Response, error) {
 func (s *service) introduce(server string) {
 	for _, row := range vendors {
 		if row.server != "" && strings.HasPrefix(strings.ToLower(server), row.server) {
-			s.learn(func(q *Quirks) { *q = row.over(*q) })
-			s.unknown.Store(false)
+			s.learn(func(q *Quirks) {
+				if q.Vendor == "" {
+					*q = row.over(*q)
+				}
+			})
+			s.unknown.Store(row.asked)
 			return
 		}
 	}
