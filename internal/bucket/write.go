@@ -122,7 +122,7 @@ func (w Write) firstTry(q Quirks) Write {
 // without leaves out what the server refused, where that is allowed.
 func (w Write) without(err error) (less Write, again bool) {
 	switch {
-	case w.ClassFallback && w.StorageClass != "" && errors.Is(err, ErrStorageClass):
+	case w.ClassFallback && w.StorageClass != "" && mayRefuseClass(err):
 		w.StorageClass = ""
 	case w.ConditionFallback && w.conditional() && errors.Is(err, errors.ErrUnsupported):
 		w.IfNoneMatch, w.IfMatch = false, ""
@@ -132,6 +132,13 @@ func (w Write) without(err error) (less Write, again bool) {
 		return w, false
 	}
 	return w, true
+}
+
+// mayRefuseClass tells refusals that are, or can be, about a storage class: Ceph
+// says of one that it does not have that an argument is invalid, and not which.
+func mayRefuseClass(err error) bool {
+	var refused *OpError
+	return errors.Is(err, ErrStorageClass) || errors.As(err, &refused) && refused.Code == "InvalidArgument"
 }
 
 // conditional tells whether the write depends on what is there.

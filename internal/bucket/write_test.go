@@ -365,6 +365,32 @@ func TestConditionFallback(t *testing.T) {
 	}
 }
 
+// TestClassFallbackOfFewWords: Ceph does not say that it is the class that it
+// refuses. What is refused for another reason stays so.
+func TestClassFallbackOfFewWords(t *testing.T) {
+	w := Write{Attributes: Attributes{StorageClass: "GLACIER"}, ClassFallback: true}
+	for op, put := range map[string]func(*stage) (Written, error){
+		"PutObject":             func(s *stage) (Written, error) { return s.client.Put(s.t.Context(), "k", []byte("x"), w) },
+		"CreateMultipartUpload": func(s *stage) (Written, error) { return s.inParts(s.t.Context(), bytesOf(250, 1), w) },
+	} {
+		play(t, Config{}, func(t *testing.T, s *stage) {
+			withClass := func(r s3test.Request) bool { return r.Header.Get("X-Amz-Storage-Class") != "" }
+			s.fault(s3test.Fault{Op: op, Match: withClass, Action: s3test.Status(400, "InvalidArgument")})
+			if written, err := put(s); err != nil || written.ClassRefused != "GLACIER" {
+				t.Errorf("%s: %+v, %v", op, written, err)
+			}
+			s.bucket.Delete("k")
+			s.fault(s3test.Fault{Op: op, Times: 2, Action: s3test.Status(400, "InvalidArgument")})
+			_, err := put(s)
+			var failed *OpError
+			if !errors.As(err, &failed) || failed.Code != "InvalidArgument" {
+				t.Errorf("%s: %v", op, err)
+			}
+			s.wantNothing()
+		}, smallParts)
+	}
+}
+
 // TestTagFallback: where there are no tags the object is stored without, and it
 // is told, whether the service refuses them or is known to.
 func TestTagFallback(t *testing.T) {
