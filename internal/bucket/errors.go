@@ -116,7 +116,7 @@ func (e *OpError) cause() string {
 	var api smithy.APIError
 	if errors.As(e.Err, &api) {
 		text := api.ErrorCode()
-		if m := api.ErrorMessage(); m != "" && m != text {
+		if m := api.ErrorMessage(); m != "" && m != text && m != noMessage {
 			text += ": " + m
 		}
 		if e.Status != 0 {
@@ -133,6 +133,9 @@ func (e *OpError) cause() string {
 	}
 	return e.Err.Error()
 }
+
+// noMessage is what the SDK makes of a refusal without a message, as those of Ceph.
+const noMessage = "UnknownError"
 
 // Unwrap gives the category and the cause.
 func (e *OpError) Unwrap() []error {

@@ -167,6 +167,8 @@ func TestMessage(t *testing.T) {
 		`list "b": 503 SlowDown: easy`: {Op: "list", Bucket: "b", Status: 503,
 			Err: fmt.Errorf("ladder: %w", &smithy.GenericAPIError{Code: "SlowDown", Message: "easy"})},
 		`list "b": InternalError`: {Op: "list", Bucket: "b", Err: &smithy.GenericAPIError{Code: "InternalError", Message: "InternalError"}},
+		`list "b": 403 AccessDenied`: {Op: "list", Bucket: "b", Status: 403,
+			Err: &smithy.GenericAPIError{Code: "AccessDenied", Message: "UnknownError"}}, // the SDK's word for no message
 		`put "b" key "a\nb": dial: refused`: {Op: "put", Bucket: "b", Key: "a\nb",
 			Err: fmt.Errorf("ladder: %w", &smithyhttp.RequestSendError{Err: errors.New("dial: refused")})},
 	} {
