@@ -18,7 +18,7 @@ func (x *exchange) listObjectsV2() error {
 	if q.Has("continuation-token") && q.Get("continuation-token") == "" {
 		return failuref("InvalidArgument", "The continuation token provided is incorrect").with("ArgumentName", "continuation-token")
 	}
-	token, err := openToken(q.Get("continuation-token"))
+	token, err := x.openToken()
 	if err != nil {
 		return err
 	}
@@ -35,7 +35,7 @@ func (x *exchange) listObjectsV2() error {
 			d.text("ContinuationToken", q.Get("continuation-token"))
 		}
 		if truncated {
-			d.text("NextContinuationToken", sealToken(tokenAfter(page)))
+			d.text("NextContinuationToken", x.tokenAfter(page))
 		}
 		d.optional("StartAfter", encode(q.Get("start-after")))
 		d.number("KeyCount", int64(len(page)))

@@ -23,6 +23,7 @@ type settings struct {
 	name              string
 	listEncoding      ListEncoding
 	pageSize          int
+	keyTokens         bool
 	metadataStyle     MetadataStyle
 	defaultChecksum   bool
 	closeAlways       bool
@@ -125,6 +126,12 @@ func WithListEncoding(encoding ListEncoding) Option {
 // shorter than they asked for.
 func WithPageSize(n int) Option {
 	return func(s *settings) { s.pageSize = min(max(n, 1), maxKeys) }
+}
+
+// WithKeyTokens makes continuation tokens the keys that the listing goes on after, as they are, as Ceph does: XML cannot
+// hold all of them.
+func WithKeyTokens() Option {
+	return func(s *settings) { s.keyTokens = true }
 }
 
 // MetadataStyle is how user metadata outside ASCII is returned.

@@ -40,7 +40,21 @@ func openToken(token string) (pageToken, error) {
 		with("ArgumentName", "continuation-token")
 }
 
-func tokenAfter(page []listed) pageToken {
+// openToken takes the token of a request.
+func (x *exchange) openToken() (pageToken, error) {
+	token, prefix, delimiter := x.query.Get("continuation-token"), x.query.Get("prefix"), x.query.Get("delimiter")
+	if !x.server.settings.keyTokens {
+		return openToken(token)
+	}
+	common, ok := commonPrefixOf(token, prefix, delimiter)
+	return pageToken{key: token, rolled: ok && common == token}, nil
+}
+
+// tokenAfter makes the token that follows a page.
+func (x *exchange) tokenAfter(page []listed) string {
 	last := page[len(page)-1]
-	return pageToken{key: last.key, rolled: last.version == nil}
+	if x.server.settings.keyTokens {
+		return last.key
+	}
+	return sealToken(pageToken{key: last.key, rolled: last.version == nil})
 }
