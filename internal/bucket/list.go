@@ -8,6 +8,7 @@ import (
 	"iter"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -152,7 +153,7 @@ func (l *lister) ask(ctx context.Context, in *s3.ListObjectsV2Input) (page *s3.L
 	in.EncodingType = l.client.Quirks().listEncoding()
 	err = l.client.call(ctx, "list", l.rng.Prefix, func(ctx context.Context, opts ...func(*s3.Options)) (err error) {
 		attemptsOf(ctx).ownsCuts.Store(true)
-		page, err = l.client.api.ListObjectsV2(ctx, in, opts...)
+		page, err = l.client.api.ListObjectsV2(ctx, in, append(opts, legible)...)
 		return err
 	})
 	if isCut(err) {
@@ -186,6 +187,13 @@ func (l *lister) accept(page *s3.ListObjectsV2Output) ([]Entry, error) {
 	entries, last, err := l.entries(page)
 	if err != nil {
 		return nil, err
+	}
+	if strings.ContainsRune(token, utf8.RuneError) && !l.rng.Unordered {
+		// The token is a key that XML could not hold. It goes on after the last one.
+		if len(entries) == 0 {
+			return nil, l.distrust("there is more, and the token to ask for it cannot be read")
+		}
+		token = ""
 	}
 	if len(entries) > 0 {
 		l.empty = 0

@@ -106,7 +106,7 @@ func (c *Client) plainListing(ctx context.Context, in *s3.ListObjectsV2Input) (m
 	var page *s3.ListObjectsV2Output
 	err := c.call(ctx, "list", aws.ToString(in.Prefix), func(ctx context.Context, opts ...func(*s3.Options)) (err error) {
 		attemptsOf(ctx).ownsCuts.Store(true)
-		page, err = c.api.ListObjectsV2(ctx, &request, opts...)
+		page, err = c.api.ListObjectsV2(ctx, &request, append(opts, legible)...)
 		return err
 	})
 	if err != nil {

@@ -1,0 +1,102 @@
+package bucket
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go/middleware"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+)
+
+// legible makes listings XML that has characters which XML cannot hold: they become U+FFFD. Ceph encodes keys when it is
+// asked to, and not the place where the listing goes on, nor the one where it began.
+// https://github.com/ceph/ceph/pull/23371
+func legible(o *s3.Options) {
+	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
+		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("s3klosetLegible",
+			func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
+				out, metadata, err := next.HandleDeserialize(ctx, in)
+				if answer, ok := out.RawResponse.(*smithyhttp.Response); ok && err == nil && answer.Body != nil {
+					answer.Body = &legibleBody{Closer: answer.Body, in: bufio.NewReader(answer.Body)}
+				}
+				return out, metadata, err
+			}), middleware.After)
+	})
+}
+
+type legibleBody struct {
+	io.Closer
+	in   *bufio.Reader
+	one  [1]byte
+	rest []byte // of what stands for a character
+}
+
+var replacement = []byte("\uFFFD")
+
+// maxReference is how long a reference to a character may be, as &#x10FFFF;.
+const maxReference = 10
+
+func (l *legibleBody) Read(p []byte) (n int, err error) {
+	for n < len(p) {
+		if len(l.rest) == 0 {
+			// What there is goes out before anything is waited for.
+			if n > 0 && l.in.Buffered() == 0 {
+				return n, nil
+			}
+			if l.rest, err = l.next(); err != nil {
+				return n, err
+			}
+		}
+		copied := copy(p[n:], l.rest)
+		n, l.rest = n+copied, l.rest[copied:]
+	}
+	return n, nil
+}
+
+// next is the next byte, or what takes the place of some.
+func (l *legibleBody) next() ([]byte, error) {
+	b, err := l.in.ReadByte()
+	if err != nil {
+		return nil, err
+	}
+	skip := 0
+	switch {
+	case b == '&':
+		ahead, _ := l.in.Peek(maxReference - 1)
+		skip = illegalReference(string(ahead))
+	case b == 0xEF: // U+FFFE and U+FFFF begin with it
+		if ahead, _ := l.in.Peek(2); len(ahead) == 2 && ahead[0] == 0xBF && ahead[1] >= 0xBE {
+			skip = 2
+		}
+	case b < ' ' && b != '\t' && b != '\n' && b != '\r':
+		return replacement, nil
+	}
+	if skip == 0 {
+		l.one[0] = b
+		return l.one[:], nil
+	}
+	_, err = l.in.Discard(skip)
+	return replacement, err
+}
+
+// illegalReference is the length of what follows "&" in a reference to a character that XML cannot hold, else 0.
+func illegalReference(after string) int {
+	digits, found := strings.CutPrefix(after, "#")
+	end := strings.IndexByte(digits, ';')
+	if !found || end < 0 {
+		return 0
+	}
+	base, number := 10, digits[:end]
+	if hex, ok := strings.CutPrefix(number, "x"); ok {
+		base, number = 16, hex
+	}
+	char, err := strconv.ParseUint(number, base, 32)
+	if err != nil || char >= ' ' && char != 0xFFFE && char != 0xFFFF || char == '\t' || char == '\n' || char == '\r' {
+		return 0
+	}
+	return len("#") + end + len(";")
+}
