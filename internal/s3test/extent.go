@@ -17,7 +17,7 @@ func (x *exchange) part(v *version) (extent, error) {
 	if x.ignoreRange {
 		rangeHeader = ""
 	}
-	if number := x.query.Get("partNumber"); number != "" {
+	if number := x.query.Get("partNumber"); number != "" && x.server.settings.has(PartNumbers) {
 		if rangeHeader != "" {
 			return whole, failuref("InvalidRequest", "Cannot specify both Range header and partNumber query parameter.")
 		}
