@@ -82,3 +82,36 @@ func TestRestoredETags(t *testing.T) {
 		})
 	}
 }
+
+// TestRestoredETagsOfUntoldParts: where a server does not tell the parts of its
+// objects, those that tools make are tried. What still gets another ETag is counted.
+func TestRestoredETagsOfUntoldParts(t *testing.T) {
+	quiet(t)
+	w := newWorldOn(t, s3test.Start(t, s3test.WithoutFeature(s3test.PartNumbers)))
+	body := bytes.Repeat([]byte("0123456789abcdef"), 13*mib/16)
+	for key, parts := range map[string][]int64{
+		"one":      {13 * mib},
+		"of eight": {8 * mib},
+		"of five":  {5 * mib, 5 * mib},
+		"of odd":   {9 * mib},
+		"whole":    {},
+	} {
+		w.data.Put(key, body, s3test.Properties{}, s3test.InParts(parts...))
+	}
+	w.data.Put("small, in one", body[:100], s3test.Properties{}, s3test.InParts(100))
+	w.backup()
+	target := w.server.CreateBucket("target")
+	report, err := w.repo.Restore(t.Context(), "", w.at("s3://target").Destination())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.same(w.data, target)
+	for _, was := range w.data.Dump() {
+		if is, _ := target.Get(was.Key); (is.ETag == was.ETag) != (was.Key != "of odd") {
+			t.Errorf("%s: ETag %s becomes %s", was.Key, was.ETag, is.ETag)
+		}
+	}
+	if odd := report.Warnings[WarnETag]; odd == nil || !slices.Equal(odd.Keys, []string{"of odd"}) {
+		t.Errorf("warnings are %v", report.Warnings)
+	}
+}

@@ -149,7 +149,7 @@ func (d *delivery) compare(written bucket.Written) {
 	}
 	asked := d.export.destination.bucket.cfg.destination.sourceParts
 	if !d.cut.same {
-		if asked {
+		if asked && written.ETag != d.meta.ETag {
 			d.warn(WarnETag)
 		}
 		return

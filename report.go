@@ -25,7 +25,8 @@ const (
 	// where it should be: they went up in the same parts and ETags on both
 	// sides look like MD5s. Then the ETags of one side are none, as those of
 	// SSE-C, or the bytes were damaged before they came into the snapshot.
-	// With WithSourceParts it also counts those whose parts could not be the same.
+	// With WithSourceParts it also counts those whose parts could not be the same,
+	// or are not known and were guessed wrong.
 	WarnETag WarningKind = "etag"
 	// WarnNotAnObject counts records that have no form as an object: symbolic
 	// links, devices, and folders that no marker was asked for.

@@ -105,6 +105,14 @@ func partsETag(etag string) (parts int, ok bool) {
 	return parts, ok && dashed && parts > 0
 }
 
+// PartCount is the number of parts that an ETag tells of; 0 is none.
+func PartCount(etag string) int {
+	if parts, ok := partsETag(etag); ok {
+		return parts
+	}
+	return 0
+}
+
 // DifferentMD5 tells whether two ETags have the form of MD5s over the same
 // number of parts and differ.
 func DifferentMD5(a, b string) bool {
