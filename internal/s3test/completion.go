@@ -57,11 +57,15 @@ func (x *exchange) completeMultipartUpload() error {
 	}
 	x.setVersionID(v)
 	x.setEncryption(v.Properties)
+	etag := v.quotedETag()
+	if !x.server.settings.has(CompletionETags) {
+		etag = ""
+	}
 	return x.sendXML(newDocument("CompleteMultipartUploadResult", func(d *document) {
 		d.text("Location", "http://"+x.r.Host+"/"+x.bucket.name+"/"+encodeKey(x.key))
 		d.text("Bucket", x.bucket.name)
 		d.text("Key", x.key)
-		d.text("ETag", v.quotedETag())
+		d.text("ETag", etag)
 		v.checksum.elements(d)
 	}))
 }

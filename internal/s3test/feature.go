@@ -16,6 +16,7 @@ const (
 	Checksums          Feature = "checksums"           // requests with a checksum header are refused
 	MD5ETags           Feature = "md5 etags"           // ETags of objects look like MD5s and are none
 	PartNumbers        Feature = "part numbers"        // partNumber is ignored: nothing is told of an object's parts
+	CompletionETags    Feature = "completion etags"    // CompleteMultipartUpload answers with an empty one
 	URLEncoding        Feature = "url encoding"        // encoding-type is ignored: keys are listed as they are
 	StorageClasses     Feature = "storage classes"     // all but STANDARD are refused with InvalidStorageClass
 	ExpeditedRestores  Feature = "expedited restores"  // refused with GlacierExpeditedRetrievalNotAvailable
