@@ -235,6 +235,12 @@ func (u *upload) complete(ctx context.Context) (Written, error) {
 	if err != nil {
 		return Written{}, changed(err, Pin{ETag: u.w.IfMatch})
 	}
+	if written.ETag == "" {
+		// Ceph answers with an empty one. Who may not read has to do without.
+		if there, err := c.Head(ctx, u.key, Pin{VersionID: written.VersionID}); err == nil {
+			written.ETag = there.ETag
+		}
+	}
 	return written, u.restoreLost(ctx, &written)
 }
 

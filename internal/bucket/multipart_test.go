@@ -444,3 +444,17 @@ func (c *counting) count() int {
 	defer c.mu.Unlock()
 	return c.n
 }
+
+// TestMultipartWithoutAnETag: Ceph does not say which one it made.
+func TestMultipartWithoutAnETag(t *testing.T) {
+	play(t, Config{Vendor: "aws"}, func(t *testing.T, s *stage) {
+		written, err := s.inParts(t.Context(), bytesOf(250, 35), Write{})
+		if stored := s.wantStored("k", bytesOf(250, 35)); err != nil || written.ETag != trimETag(stored.ETag) {
+			t.Errorf("%+v, %v, want %s", written, err, stored.ETag)
+		}
+		s.fault(s3test.Fault{Op: "HeadObject", Action: s3test.Status(403, "")})
+		if written, err := s.inParts(t.Context(), bytesOf(250, 35), Write{}); err != nil || written.ETag != "" {
+			t.Errorf("who may not read: %+v, %v", written, err)
+		}
+	}, smallParts, s3test.WithoutFeature(s3test.CompletionETags))
+}
