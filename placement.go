@@ -26,8 +26,12 @@ type placement struct {
 	// unconditional is set once the server has shown that it does not know
 	// If-None-Match.
 	unconditional atomic.Bool
-	mu            sync.Mutex
-	locks         map[string]string // ETags of the locks that we wrote, by key
+	// unmatched is set once it has refused If-Match with the ETag that there was,
+	// as Ceph does.
+	unmatched atomic.Bool
+
+	mu    sync.Mutex
+	locks map[string]string // ETags of the locks that we wrote, by key
 }
 
 func newPlacement(b *Bucket) *placement {
@@ -97,7 +101,7 @@ func (p *placement) lock(ctx context.Context, key string, body io.Reader) (int64
 	w := p.write(ctx, storage.StorageResourceLock)
 	for races := 0; ; races++ {
 		w.IfNoneMatch, w.IfMatch = etag == "", etag
-		if p.unconditional.Load() || races == lockRaces {
+		if p.unconditional.Load() || races == lockRaces || etag != "" && p.unmatched.Load() {
 			w.IfNoneMatch, w.IfMatch = false, ""
 		}
 		written, err := p.bucket.client.Put(ctx, key, lock, w)
@@ -114,6 +118,9 @@ func (p *placement) lock(ctx context.Context, key string, body io.Reader) (int64
 		there, err := p.bucket.client.Head(ctx, key, bucket.Pin{})
 		if err != nil && !errors.Is(err, ErrNotFound) {
 			return 0, err
+		}
+		if etag != "" && there.ETag == etag {
+			p.unmatched.Store(true)
 		}
 		etag = there.ETag
 	}

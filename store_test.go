@@ -232,6 +232,25 @@ func TestStoreRefreshesLocks(t *testing.T) {
 	}
 }
 
+// TestStoreRefreshesLocksUnmatched: a server that takes no ETag for the right one
+// is asked once in vain, and not at each refresh.
+func TestStoreRefreshesLocksUnmatched(t *testing.T) {
+	v := newVault(t)
+	v.server.Faults().Add(s3test.Fault{Op: "PutObject", Match: func(r s3test.Request) bool { return r.Header.Get("If-Match") != "" },
+		Times: s3test.Always, Action: s3test.Status(http.StatusPreconditionFailed, "PreconditionFailed")})
+	store, id := v.store(), objects.MAC{7}
+	for i, want := range []int{1, 3, 4, 5} {
+		lock := fmt.Sprint("lock ", i)
+		if _, err := store.Put(t.Context(), storage.StorageResourceLock, id, strings.NewReader(lock)); err != nil {
+			t.Fatal(err)
+		}
+		if o, _ := v.vault.Get("repo/locks/" + id.FormatHex()); string(o.Body) != lock || v.server.Count("PutObject") != want {
+			t.Errorf("the lock is %q after %d requests, want %q after %d", o.Body, v.server.Count("PutObject"), lock, want)
+		}
+	}
+	v.server.Faults().VerifyAll(t)
+}
+
 func TestStoreBlobTwice(t *testing.T) {
 	v := newVault(t)
 	store, id := v.store(), objects.MAC{7}
