@@ -437,6 +437,11 @@ var maladiesOfServers = []malady{
 				Match: func(r s3test.Request) bool { return r.Header.Get("X-Amz-Server-Side-Encryption") != "" }})
 		},
 		check: s3kloset.CheckPut, verdict: s3kloset.VerdictBroken, kind: s3kloset.ErrAccessDenied},
+	{name: "encryption ignored", roles: bothWrite, opts: []s3kloset.Option{s3kloset.WithEncryption(s3kloset.Encryption{Mode: "AES256"})},
+		afflict: always("PutObject", withoutHeaders("X-Amz-Server-Side-Encryption")),
+		check:   s3kloset.CheckPut, verdict: s3kloset.VerdictDegraded, says: "does not say that it encrypts"},
+	{name: "encryption that can be had", roles: bothWrite, opts: []s3kloset.Option{s3kloset.WithEncryption(s3kloset.Encryption{Mode: "AES256"})},
+		check: s3kloset.CheckPut, verdict: s3kloset.VerdictOK, says: "can be written"},
 	{name: "class refused", roles: bothWrite, server: without(s3test.StorageClasses),
 		opts:  []s3kloset.Option{s3kloset.WithStorageClass("STANDARD_IA")},
 		check: s3kloset.CheckClasses, verdict: s3kloset.VerdictBroken, says: "STANDARD_IA"},

@@ -81,7 +81,23 @@ func (x *doctor) put(ctx context.Context) Finding {
 		return x.failed("writing an object", err)
 	}
 	x.wrote()
-	return fine("objects can be written")
+	return x.writtenEncryption(ctx)
+}
+
+// writtenEncryption tells whether objects get the encryption that is asked for:
+// some servers ignore it without a word.
+func (x *doctor) writtenEncryption(ctx context.Context) Finding {
+	written := fine("objects can be written")
+	mode := x.bucket.cfg.encryption.Mode
+	if mode == "" {
+		return written
+	}
+	a, f := x.head(ctx, "object")
+	if f != nil || a.SSE == mode {
+		return written // who may not read cannot know
+	}
+	return degraded("objects can be written, and the server does not say that it encrypts them by "+mode,
+		"give the server its keys, or ask for no encryption: WithEncryption (sse)")
 }
 
 // wrote makes the first object the one that others look at.
