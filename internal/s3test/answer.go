@@ -54,6 +54,7 @@ func (x *exchange) perform() error {
 	if err := x.authorize(); err != nil {
 		return err
 	}
+	x.overlook()
 	if err := x.missingFeature(); err != nil {
 		return err
 	}

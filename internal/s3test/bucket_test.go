@@ -155,6 +155,38 @@ func TestServersThatAreNotS3(t *testing.T) {
 			}
 		}
 	})
+	t.Run("completions", func(t *testing.T) {
+		_, _, c := started(t, s3test.WithoutFeature(s3test.CompletionSums))
+		u := c.create(with("X-Amz-Checksum-Algorithm", "CRC32"))
+		u.upload(1, "a", with("X-Amz-Checksum-CRC32", sum("CRC32", "a")))
+		plain := u.parts[0]
+		u.parts[0] = strings.Replace(plain, "</Part>", "<ChecksumCRC32>"+sum("CRC32", "a")+"</ChecksumCRC32></Part>", 1)
+		u.complete().is(400, "MalformedXML")
+		u.parts[0] = plain
+		u.complete().ok()
+		c.get(at("k")).ok().holds("a")
+	})
+	t.Run("redirects", func(t *testing.T) {
+		_, _, c := started(t, s3test.WithoutFeature(s3test.WebsiteRedirects))
+		c.put(at("k"), "x", with("X-Amz-Website-Redirect-Location", "/y")).is(501, "NotImplemented")
+		c.put(at("k"), "x").ok()
+	})
+	t.Run("ranges", func(t *testing.T) {
+		_, b, c := started(t, s3test.WithoutFeature(s3test.PartialContent))
+		b.Put("k", []byte("0123"), s3test.Properties{})
+		c.get(at("k"), with("Range", "bytes=1-2")).ok().has("Content-Range", "bytes 1-2/4").holds("12")
+	})
+	t.Run("asides", func(t *testing.T) {
+		s, b, c := started(t, s3test.WithoutFeature(s3test.Asides))
+		b.Put("k", []byte("object"), s3test.Properties{})
+		for _, aside := range []string{"?tagging", "?retention", "?legal-hold"} {
+			c.get(at("k") + aside).ok().holds("object")
+		}
+		c.put(at("k")+"?tagging", "<Tagging/>").ok()
+		c.get(at("k")).ok().holds("<Tagging/>")
+		equal(t, "questions for tags", s.Count("GetObjectTagging"), 1)
+		equal(t, "requests in flight", s.InFlight(), 0)
+	})
 	t.Run("parts", func(t *testing.T) {
 		_, _, c := started(t, s3test.WithMaxParts(3))
 		u := c.create()

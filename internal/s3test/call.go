@@ -72,7 +72,7 @@ func (c *call) send(n int) {
 // can know that a request is over, the next one that it sends finds this one gone.
 func (c *call) leave() {
 	if !c.gone.Swap(true) {
-		c.log.leave(c.op)
+		c.log.leave(c.entry.Op)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -18,6 +19,11 @@ type completedPart struct {
 	PartNumber int
 	ETag       string
 	Checksums  []checksumElement `xml:",any"`
+}
+
+// sums tells whether checksums of parts are listed.
+func (c completion) sums() bool {
+	return slices.ContainsFunc(c.Parts, func(p completedPart) bool { return len(p.Checksums) > 0 })
 }
 
 type checksumElement struct {
@@ -50,6 +56,9 @@ func (x *exchange) completeMultipartUpload() error {
 	var wanted completion
 	if err := parseXML(body, "CompleteMultipartUpload", &wanted); err != nil {
 		return err
+	}
+	if !x.server.settings.has(CompletionSums) && wanted.sums() {
+		return failure("MalformedXML")
 	}
 	v, err := x.complete(wanted, whole, condition)
 	if err != nil {

@@ -13,6 +13,10 @@ const (
 	UploadTags         Feature = "upload tags"         // those of an upload become tags that no request can read
 	UploadLocks        Feature = "upload locks"        // lock headers of CreateMultipartUpload are silently ignored
 	MultipartChecksums Feature = "multipart checksums" // CreateMultipartUpload with an algorithm is refused
+	CompletionSums     Feature = "completion sums"     // those of an upload are overlooked, and a completion that lists them is MalformedXML
+	WebsiteRedirects   Feature = "website redirects"   // x-amz-website-redirect-location is refused
+	PartialContent     Feature = "partial content"     // a range comes with its Content-Range and the status 200
+	Asides             Feature = "asides"              // ?tagging, ?retention and ?legal-hold are overlooked: what is asked or told is the object
 	Checksums          Feature = "checksums"           // requests with a checksum header are refused
 	MD5ETags           Feature = "md5 etags"           // ETags of objects look like MD5s and are none
 	PartNumbers        Feature = "part numbers"        // partNumber is ignored: nothing is told of an object's parts
@@ -41,10 +45,26 @@ var featureOperations = map[Feature][]string{
 		"GetObjectLegalHold", "PutObjectLegalHold"},
 }
 
+// overlooked is what an operation on something beside an object is taken for.
+var overlooked = map[string]string{
+	"GetObjectTagging": "GetObject", "GetObjectRetention": "GetObject", "GetObjectLegalHold": "GetObject",
+	"PutObjectTagging": "PutObject", "PutObjectRetention": "PutObject", "PutObjectLegalHold": "PutObject",
+}
+
+// overlook changes the operation as a server does that knows none of these. The log keeps what was asked for.
+func (x *exchange) overlook() {
+	if op := overlooked[x.op]; op != "" && !x.server.settings.has(Asides) {
+		x.op = op
+	}
+}
+
 // missingFeature refuses operations that the server was made without.
 func (x *exchange) missingFeature() error {
 	if !x.server.settings.has(Checksums) && x.sendsChecksum() {
 		return failure("NotImplemented").with("Header", "x-amz-checksum-algorithm")
+	}
+	if !x.server.settings.has(WebsiteRedirects) && x.header("X-Amz-Website-Redirect-Location") != "" {
+		return failure("NotImplemented").with("Header", "x-amz-website-redirect-location")
 	}
 	for feature := range x.server.settings.missing {
 		if slices.Contains(featureOperations[feature], x.op) || feature == BucketDocuments && documentOperations[x.op] != nil {

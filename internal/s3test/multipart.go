@@ -38,6 +38,9 @@ func (x *exchange) createMultipartUpload() error {
 
 func (x *exchange) readUploadChecksum(u *upload) error {
 	name, kind := strings.ToUpper(x.header("X-Amz-Checksum-Algorithm")), strings.ToUpper(x.header("X-Amz-Checksum-Type"))
+	if !x.server.settings.has(CompletionSums) {
+		return nil
+	}
 	if name == "" {
 		if kind != "" {
 			return failuref("InvalidRequest", "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")

@@ -134,7 +134,9 @@ func (x *exchange) sendObject(v *version, part extent) error {
 	}
 	status := http.StatusOK
 	if part.partial {
-		status = http.StatusPartialContent
+		if x.server.settings.has(PartialContent) {
+			status = http.StatusPartialContent
+		}
 		h.Set("Content-Range", contentRange(part.offset, part.size, v.content.size))
 	}
 	x.w.WriteHeader(status)
