@@ -37,6 +37,7 @@ type upload struct {
 	sums   partSums
 	whole  bool              // the server compares a checksum over all bytes
 	opaque bool              // ETags are no MD5s
+	bare   bool              // the completion names no checksums of parts
 	late   map[string]string // tags for when there is an object
 	parts  []*part
 }
@@ -75,7 +76,7 @@ func (c *Client) multipart(ctx context.Context, key string, source *sizedStream,
 	if err := u.verify(); err != nil {
 		return Written{}, err
 	}
-	written, err = u.complete(ctx)
+	written, err = u.completeSummed(ctx)
 	if errors.Is(err, errors.ErrUnsupported) && u.w.ConditionFallback && u.w.conditional() {
 		u.w.IfNoneMatch, u.w.IfMatch = false, ""
 		written, err = u.complete(ctx)
@@ -204,6 +205,32 @@ func isAnswered(err error) bool {
 	return errors.As(err, &failed) && failed.Status != 0
 }
 
+// completeSummed names the checksums of the parts in the completion. An unknown
+// service that finds no sense in it is asked to make the object without: the
+// parts have had their checksums all the same.
+func (u *upload) completeSummed(ctx context.Context) (Written, error) {
+	u.bare = u.client.Quirks().BareCompletion
+	written, err := u.complete(ctx)
+	if u.bare || !u.client.service.unknown.Load() || !refusesPartSums(err) || !u.summed() {
+		return written, err
+	}
+	u.bare = true
+	bare, again := u.complete(ctx)
+	if refusesPartSums(again) {
+		return Written{}, err
+	}
+	if again == nil {
+		u.client.cfg.Logger.Debug("service refuses checksums of parts in completions", "bucket", u.client.name)
+		u.client.service.learn(func(q *Quirks) { q.BareCompletion = true })
+	}
+	return bare, again
+}
+
+// summed tells whether the parts have checksums to name.
+func (u *upload) summed() bool {
+	return slices.ContainsFunc(u.parts, func(p *part) bool { return p.sum != "" })
+}
+
 // complete makes an object of the parts. When the answer of a first attempt
 // was lost, the upload is gone at the second: the object then decides.
 func (u *upload) complete(ctx context.Context) (Written, error) {
@@ -262,7 +289,9 @@ func (u *upload) completed() []types.CompletedPart {
 	parts := make([]types.CompletedPart, len(u.parts))
 	for i, p := range u.parts {
 		parts[i] = types.CompletedPart{PartNumber: &p.number, ETag: aws.String(quoteETag(p.etag))}
-		u.sums.enter(&parts[i], p.sum)
+		if !u.bare {
+			u.sums.enter(&parts[i], p.sum)
+		}
 	}
 	return parts
 }

@@ -70,6 +70,10 @@ func (p *Probe) Adapts() bool { return p.of.service.unknown.Load() }
 // AdaptsTo tells whether that client goes on without checksums after an error.
 func (p *Probe) AdaptsTo(err error) bool { return p.Adapts() && mayRefuseChecksums(err) }
 
+// CompletesBare tells whether that client completes uploads without the checksums
+// of their parts after an error.
+func (p *Probe) CompletesBare(err error) bool { return p.Adapts() && refusesPartSums(err) }
+
 // WithoutChecksums is a probe whose writes carry no checksum headers.
 func (p *Probe) WithoutChecksums() *Probe {
 	bare := &Client{name: p.name, cfg: p.cfg, api: p.api, service: p.service, pace: p.pace, release: p.release}

@@ -25,6 +25,14 @@ func mayRefuseChecksums(err error) bool {
 	return false
 }
 
+// refusesPartSums tells refusals that can be about the checksums of parts in the
+// document that completes an upload: Swift takes its schema at its word, which
+// has none.
+func refusesPartSums(err error) bool {
+	var refused *OpError
+	return errors.As(err, &refused) && refused.Code == "MalformedXML"
+}
+
 // withChecksums runs a write. One that an unknown service refuses, twice and in
 // a way that may be about the checksum, is run again without. When it then
 // succeeds, none is sent from here on; the first that is stored with one ends

@@ -136,6 +136,66 @@ func TestQuestionOfChecksums(t *testing.T) {
 	})
 }
 
+// TestQuestionOfCompletions: a service whose completions have no room for the
+// checksums of parts gets them with the parts alone.
+func TestQuestionOfCompletions(t *testing.T) {
+	big := strings.Repeat("x", 2*MinPartSize)
+	upload := func(t *testing.T, s *stage, w Write) error {
+		w.PartSize = MinPartSize
+		_, err := s.client.Upload(t.Context(), "big", strings.NewReader(big), int64(len(big)), w)
+		return err
+	}
+	without := s3test.WithoutFeature(s3test.CompletionSums)
+
+	play(t, Config{}, func(t *testing.T, s *stage) {
+		for range 2 {
+			if err := upload(t, s, Write{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s.wantCount("CreateMultipartUpload", 2)
+		s.wantCount("CompleteMultipartUpload", 3)
+		for _, r := range s.Requests() {
+			if r.Op == "UploadPart" && r.Header.Get("X-Amz-Checksum-Crc32") == "" {
+				t.Errorf("a part without a checksum: %v", r.Header)
+			}
+		}
+		s.wantStored("big", []byte(big))
+	}, without)
+
+	// What a condition makes of it comes after that.
+	play(t, Config{}, func(t *testing.T, s *stage) {
+		s.mustPut("big", "first")
+		wantError(t, upload(t, s, Write{IfNoneMatch: true}), ErrAlreadyExists, "complete upload", "big")
+		if n := s.bucket.Uploads(); n != 0 {
+			t.Errorf("%d uploads are left", n)
+		}
+	}, without)
+
+	// A document that is refused in any case is not that of the checksums.
+	play(t, Config{}, func(t *testing.T, s *stage) {
+		s.fault(s3test.Fault{Op: "CompleteMultipartUpload", Times: 2, Action: s3test.Status(400, "MalformedXML")})
+		if err := upload(t, s, Write{}); !refusesPartSums(err) {
+			t.Errorf("error is %v", err)
+		}
+		if err := upload(t, s, Write{}); err != nil {
+			t.Fatal(err)
+		}
+		s.wantCount("CompleteMultipartUpload", 3)
+		if s.client.Quirks().BareCompletion {
+			t.Error("checksums are left out from here on")
+		}
+	})
+
+	// One that has a row is believed.
+	play(t, Config{Vendor: "minio"}, func(t *testing.T, s *stage) {
+		if err := upload(t, s, Write{}); !refusesPartSums(err) {
+			t.Errorf("error is %v", err)
+		}
+		s.wantCount("CompleteMultipartUpload", 1)
+	}, without)
+}
+
 // TestQuestionOfETags: an ETag that is no MD5 is no damage where none is.
 func TestQuestionOfETags(t *testing.T) {
 	without := []s3test.Option{s3test.WithoutFeature(s3test.MD5ETags), s3test.WithoutFeature(s3test.Checksums)}

@@ -33,6 +33,7 @@ type Quirks struct {
 	VirtualHost bool   // wants the bucket in the host name
 
 	NoChecksums    bool  // does not know x-amz-checksum-* headers
+	BareCompletion bool  // takes parts with checksums, and no completion that names them
 	OpaqueETags    bool  // ETags look like the MD5 of the bytes and are not
 	NoTags         bool  // objects have no tags
 	NoConditions   bool  // ignores conditions of writes
