@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -288,7 +287,7 @@ func hasCode(err error, code string) bool {
 
 // RangeAnswer is what came of a ranged GET.
 type RangeAnswer struct {
-	Honoured bool // 206, and the range that was asked for
+	Honoured bool // the range that was asked for, and no more
 	Body     []byte
 }
 
@@ -310,8 +309,7 @@ func (p *Probe) Range(ctx context.Context, key string, pin Pin, offset, length i
 		if err != nil {
 			return err
 		}
-		sent := fmt.Sprintf("bytes %d-%d/", offset, offset+length-1)
-		answer.Honoured = raw.StatusCode == http.StatusPartialContent && strings.HasPrefix(raw.Header.Get("Content-Range"), sent)
+		_, answer.Honoured = span{offset, length}.sentIn(raw)
 		answer.Body, err = io.ReadAll(io.LimitReader(out.Body, length))
 		return err
 	})

@@ -211,16 +211,16 @@ func (c *Client) accept(key string, pin Pin, wanted span, answer *smithyhttp.Res
 	if err := c.differs("get", key, pin, a.ETag); err != nil {
 		return nil, err
 	}
-	switch {
-	case wanted.whole():
+	if wanted.whole() {
 		return body, nil
-	case answer.StatusCode == http.StatusPartialContent:
-		size, ok := wanted.answeredBy(answer.Header.Get("Content-Range"))
-		if !ok {
-			return nil, refuse(ErrInvalidRange, "answer has the range %q, wanted is %s", answer.Header.Get("Content-Range"), wanted.header())
-		}
+	}
+	size, sent := wanted.sentIn(answer)
+	switch {
+	case sent:
 		a.Size, a.Checksums = size, nil
 		return body, nil
+	case answer.StatusCode == http.StatusPartialContent:
+		return nil, refuse(ErrInvalidRange, "answer has the range %q, wanted is %s", answer.Header.Get("Content-Range"), wanted.header())
 	case a.Size >= 0 && wanted.offset >= a.Size:
 		return nil, refuse(ErrInvalidRange, "offset %d of %d bytes", wanted.offset, a.Size)
 	}

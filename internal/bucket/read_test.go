@@ -462,6 +462,40 @@ func TestGetRange(t *testing.T) {
 	}
 }
 
+// TestGetRangeAsIfItWereAll: a piece with the status of a whole object is the
+// piece that its Content-Range names, and no object to cut it out of.
+func TestGetRangeAsIfItWereAll(t *testing.T) {
+	body := bytesOf(1000, 10)
+	without := s3test.WithoutFeature(s3test.PartialContent)
+	play(t, Config{}, func(t *testing.T, s *stage) {
+		s.bucket.Put("k", body, s3test.Properties{}, s3test.WithChecksum("CRC32"))
+		for _, c := range []span{{0, 100}, {10, 100}, {10, 20}, {600, 300}, {600, 1000}, {10, -1}, {999, 1}, {0, 1000}} {
+			got, err := readRange(t.Context(), s.client, "k", Pin{}, c.offset, c.length)
+			want := body[c.offset : c.offset+c.within(1000)]
+			if err != nil || !bytes.Equal(got, want) {
+				t.Errorf("%v: %d bytes, %v; want %d", c, len(got), err, len(want))
+			}
+		}
+	}, without)
+	play(t, Config{}, func(t *testing.T, s *stage) {
+		s.bucket.Put("k", body, s3test.Properties{}, s3test.WithChecksum("CRC32"))
+		s.fault(s3test.Fault{Op: "GetObject", Times: 3, Action: s3test.ResetAfter(200)})
+		got, err := readAll(t.Context(), s.client, "k", Pin{})
+		if err != nil || !bytes.Equal(got, body) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	}, without)
+	// The header alone makes no piece.
+	play(t, Config{}, func(t *testing.T, s *stage) {
+		s.bucket.Put("k", body, s3test.Properties{})
+		s.fault(s3test.Fault{Op: "GetObject", Action: s3test.Chain(s3test.IgnoreRange(), s3test.SetHeader("Content-Range", "bytes 10-29/1000"))})
+		got, err := readRange(t.Context(), s.client, "k", Pin{}, 10, 20)
+		if err != nil || !bytes.Equal(got, body[10:30]) {
+			t.Errorf("%d bytes, %v", len(got), err)
+		}
+	})
+}
+
 func TestGetRangeResumes(t *testing.T) {
 	body := bytesOf(100_000, 11)
 	for name, interrupt := range interruptions {

@@ -2,8 +2,11 @@ package bucket
 
 import (
 	"fmt"
+	"net/http"
 	"strconv"
 	"strings"
+
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // span is a piece of an object: length bytes from offset, or all the rest when
@@ -46,6 +49,18 @@ func (s span) answeredBy(contentRange string) (size int64, ok bool) {
 		return last - first + 1, true
 	}
 	return s.within(total), true
+}
+
+// sentIn tells whether an answer is the span, and how many bytes belong to it.
+// There are servers that send a piece as if it were all, with the status 200 and
+// the range of the piece: rclone serve s3 does.
+func (s span) sentIn(answer *smithyhttp.Response) (size int64, ok bool) {
+	contentRange := answer.Header.Get("Content-Range")
+	if size, ok = s.answeredBy(contentRange); !ok || answer.StatusCode == http.StatusPartialContent {
+		return size, ok
+	}
+	first, last, _, _ := parseContentRange(contentRange)
+	return size, answer.ContentLength < 0 || answer.ContentLength == last-first+1
 }
 
 // parseContentRange reads "bytes 100-199/1000"; total is -1 for "*".
