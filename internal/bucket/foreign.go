@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 
+	awsmiddleware "github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
@@ -24,8 +26,10 @@ func refuseForeign(stack *middleware.Stack) error {
 	return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("s3klosetForeign",
 		func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
 			out, metadata, err := next.HandleDeserialize(ctx, in)
-			if err == nil && foreign(out.Result) {
-				answer, _ := out.RawResponse.(*smithyhttp.Response)
+			answer, _ := out.RawResponse.(*smithyhttp.Response)
+			if about := aside[awsmiddleware.GetOperationName(ctx)]; about != "" && isEcho(answer) {
+				err = &smithyhttp.ResponseError{Response: answer, Err: errEcho(about)}
+			} else if err == nil && foreign(out.Result) {
 				err = &smithyhttp.ResponseError{Response: answer, Err: errForeign}
 				if _, tags := out.Result.(*s3.GetObjectTaggingOutput); tags && isEmpty(answer) {
 					err = &smithyhttp.ResponseError{Response: answer, Err: errIllegible}
@@ -33,6 +37,35 @@ func refuseForeign(stack *middleware.Stack) error {
 			}
 			return out, metadata, err
 		}), middleware.Before)
+}
+
+// aside are the questions about something beside an object, by what it is. There
+// are servers that overlook the parameter that says so, and take the question for
+// one about the object: rclone serve s3 and s3rver do.
+var aside = map[string]string{
+	"GetObjectTagging":   "tags",
+	"GetObjectRetention": "a retention",
+	"GetObjectLegalHold": "a legal hold",
+}
+
+// isEcho tells an answer to such a question that is the object. What is aside has
+// neither an ETag nor a time.
+func isEcho(answer *smithyhttp.Response) bool {
+	return answer != nil && answer.Response != nil && answer.StatusCode/100 == 2 &&
+		answer.Header.Get("Etag") != "" && answer.Header.Get("Last-Modified") != ""
+}
+
+func errEcho(about string) error {
+	return &smithy.GenericAPIError{Code: "NotImplemented", Message: "a question for " + about + " is answered with the object"}
+}
+
+// tookPlace is an error if what was sent to be put aside has become the object.
+func tookPlace(metadata middleware.Metadata) error {
+	answer, err := answered(metadata)
+	if err == nil && answer.Header.Get("Etag") != "" {
+		err = errors.New("the server has put it in the place of the object, whose bytes are lost")
+	}
+	return err
 }
 
 // foreign tells answers without what no S3 leaves out. Taken for S3's, they

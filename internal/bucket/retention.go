@@ -2,6 +2,7 @@ package bucket
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -9,6 +10,7 @@ import (
 )
 
 type retentionAPI interface {
+	GetObjectRetention(context.Context, *s3.GetObjectRetentionInput, ...func(*s3.Options)) (*s3.GetObjectRetentionOutput, error)
 	PutObjectRetention(context.Context, *s3.PutObjectRetentionInput, ...func(*s3.Options)) (*s3.PutObjectRetentionOutput, error)
 	PutObjectLegalHold(context.Context, *s3.PutObjectLegalHoldInput, ...func(*s3.Options)) (*s3.PutObjectLegalHoldOutput, error)
 }
@@ -23,10 +25,35 @@ func (c *Client) Retain(ctx context.Context, key, versionID, mode string, until 
 	if versionID != "" {
 		in.VersionId = &versionID
 	}
+	if err := c.findsRetention(ctx, key, in.VersionId); err != nil {
+		return err
+	}
 	return c.call(ctx, "retain", key, func(ctx context.Context, opts ...func(*s3.Options)) error {
-		_, err := c.api.PutObjectRetention(ctx, in, opts...)
+		out, err := c.api.PutObjectRetention(ctx, in, opts...)
+		if err != nil {
+			return err
+		}
+		return tookPlace(out.ResultMetadata)
+	})
+}
+
+// findsRetention asks an unknown service for a retention before it is given one:
+// one that answers with the object would put it in its place.
+func (c *Client) findsRetention(ctx context.Context, key string, version *string) error {
+	if !c.service.unknown.Load() || c.service.retention.settled.Load() {
+		return nil
+	}
+	err := c.call(ctx, "get retention", key, func(ctx context.Context, opts ...func(*s3.Options)) error {
+		_, err := c.api.GetObjectRetention(ctx, &s3.GetObjectRetentionInput{Bucket: &c.name, Key: &key, VersionId: version}, opts...)
 		return err
 	})
+	if errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	if err == nil || isUnlocked(err) {
+		c.service.retention.settled.Store(true)
+	}
+	return nil
 }
 
 // DeleteVersion removes one version of an object for good, where Delete only

@@ -205,7 +205,13 @@ func (c *Client) put(ctx context.Context, key string, body []byte, w Write) (Wri
 
 // tagLate gives an object that is there the tags that its headers had no room for.
 func (c *Client) tagLate(ctx context.Context, key string, written *Written, w Write, tags map[string]string) error {
-	err := c.putTags(ctx, key, written.VersionID, tags)
+	if len(tags) == 0 {
+		return nil
+	}
+	err := c.findsTags(ctx, key, written.VersionID)
+	if err == nil {
+		err = c.putTags(ctx, key, written.VersionID, tags)
+	}
 	if w.TagFallback && errors.Is(err, errors.ErrUnsupported) {
 		written.TagsRefused, err = true, nil
 	}
