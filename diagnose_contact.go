@@ -41,6 +41,7 @@ func (x *doctor) reach(ctx context.Context) Finding {
 		return untested("there are no credentials to sign a request with")
 	case errors.Is(x.contact, ErrUnreachable):
 		return unreachable(host, x.contact)
+	case bucket.IsUnlistable(x.contact): // that is an S3
 	case errors.Is(x.contact, ErrListing), errors.As(x.contact, &failed) && failed.Code == "NotFound":
 		// What is missing in an S3 has a name: NoSuchBucket.
 		return broken(host+" answers, but not as an S3 does", "correct the endpoint and its port: it may be that of a web page or a console").because(x.contact)
@@ -264,6 +265,12 @@ func (x *doctor) list(context.Context) Finding {
 		return fine("%d objects%s", len(x.page.Entries), more)
 	case errors.Is(x.contact, ErrAccessDenied) && x.role == RoleDestination:
 		f := degraded("listing is refused", "it is not needed: whether the bucket is there shows with the first write")
+		return f.because(x.contact)
+	case bucket.IsUnlistable(x.contact):
+		f := broken("the server lists a key as it is that XML cannot hold", "remove the object with a control character in its key, or copy it to another one: nothing beside it can be listed")
+		if x.role == RoleDestination {
+			f.Verdict = VerdictDegraded // nothing is listed
+		}
 		return f.because(x.contact)
 	}
 	return x.failed("listing", x.contact)

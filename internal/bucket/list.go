@@ -3,6 +3,7 @@ package bucket
 import (
 	"cmp"
 	"context"
+	"encoding/xml"
 	"errors"
 	"fmt"
 	"iter"
@@ -157,9 +158,25 @@ func (l *lister) ask(ctx context.Context, in *s3.ListObjectsV2Input) (page *s3.L
 		return err
 	})
 	if isCut(err) {
-		return nil, l.distrust("answer is not the XML of a listing")
+		return nil, l.distrust(unreadable(err))
 	}
 	return page, err
+}
+
+// errUnlistable is a listing that a key keeps from being XML: XML has no form for
+// control characters, and the server has not encoded them.
+var errUnlistable = errors.New("a key has a character that XML cannot hold, and the server lists it as it is")
+
+// IsUnlistable tells the error of a listing with such a key.
+func IsUnlistable(err error) bool { return errors.Is(err, errUnlistable) }
+
+// unreadable is why an answer is no listing.
+func unreadable(err error) error {
+	var syntax *xml.SyntaxError
+	if errors.As(err, &syntax) && strings.HasPrefix(syntax.Msg, "illegal character code ") {
+		return fmt.Errorf("%w (%s)", errUnlistable, strings.TrimPrefix(syntax.Msg, "illegal character code "))
+	}
+	return errors.New("answer is not the XML of a listing")
 }
 
 func (l *lister) want() int {
@@ -174,15 +191,15 @@ func (l *lister) want() int {
 func (l *lister) accept(page *s3.ListObjectsV2Output) ([]Entry, error) {
 	// The SDK makes an empty listing of an empty answer and of a web page.
 	if page.IsTruncated == nil {
-		return nil, l.distrust("answer does not tell whether there is more: it is not a listing, or not all of one")
+		return nil, l.distrust(errors.New("answer does not tell whether there is more: it is not a listing, or not all of one"))
 	}
 	more := aws.ToBool(page.IsTruncated)
 	token := aws.ToString(page.NextContinuationToken)
 	if more && token == "" {
-		return nil, l.distrust("there is more, but no token to ask for it")
+		return nil, l.distrust(errors.New("there is more, but no token to ask for it"))
 	}
 	if more && token == l.token {
-		return nil, l.distrust("the same token again")
+		return nil, l.distrust(errors.New("the same token again"))
 	}
 	entries, last, err := l.entries(page)
 	if err != nil {
@@ -198,7 +215,7 @@ func (l *lister) accept(page *s3.ListObjectsV2Output) ([]Entry, error) {
 	if len(entries) > 0 {
 		l.empty = 0
 	} else if l.empty++; l.empty > emptyPages {
-		return nil, l.distrust("endless empty pages")
+		return nil, l.distrust(errors.New("endless empty pages"))
 	}
 	l.last, l.token, l.done = last, token, !more
 	return entries, nil
@@ -211,13 +228,13 @@ func (l *lister) entries(page *s3.ListObjectsV2Output) ([]Entry, string, error) 
 	for i := range page.Contents {
 		entry, err := entryOf(&page.Contents[i], decode)
 		if err != nil {
-			return nil, "", l.distrust(err.Error())
+			return nil, "", l.distrust(err)
 		}
 		if !strings.HasPrefix(entry.Key, l.rng.Prefix) {
-			return nil, "", l.distrust(fmt.Sprintf("key %q is outside of the prefix", entry.Key))
+			return nil, "", l.distrust(fmt.Errorf("key %q is outside of the prefix", entry.Key))
 		}
 		if !l.rng.Unordered && entry.Key <= last {
-			return nil, "", l.distrust(fmt.Sprintf("key %q comes after %q", entry.Key, last))
+			return nil, "", l.distrust(fmt.Errorf("key %q comes after %q", entry.Key, last))
 		}
 		last = entry.Key
 		entries = append(entries, entry)
@@ -225,8 +242,8 @@ func (l *lister) entries(page *s3.ListObjectsV2Output) ([]Entry, string, error) 
 	return entries, last, nil
 }
 
-func (l *lister) distrust(why string) error {
-	return &OpError{Op: "list", Bucket: l.client.name, Key: l.rng.Prefix, Kind: ErrListing, Err: errors.New(why)}
+func (l *lister) distrust(why error) error {
+	return &OpError{Op: "list", Bucket: l.client.name, Key: l.rng.Prefix, Kind: ErrListing, Err: why}
 }
 
 func entryOf(o *types.Object, decode func(string) (string, error)) (Entry, error) {

@@ -172,6 +172,20 @@ func pageWith(t testing.TB, more bool, token string, keys ...string) s3test.Acti
 	return s3test.RawBody(http.StatusOK, "application/xml", b.String())
 }
 
+// TestListOfAKeyThatIsNoXML: whoever reads the error learns that it is about a
+// key, and which character, and does not look for a web page.
+func TestListOfAKeyThatIsNoXML(t *testing.T) {
+	play(t, Config{}, func(t *testing.T, s *stage) {
+		s.fault(s3test.Fault{Op: "ListObjectsV2", Times: pageRetries + 1, Action: s3test.RawBody(200, "application/xml",
+			"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a\x01</Key><Size>1</Size></Contents></ListBucketResult>")})
+		_, err := listed(t.Context(), s.client, Range{})
+		wantError(t, err, ErrListing, "list", "")
+		if !IsUnlistable(err) || !strings.Contains(err.Error(), "U+0001") {
+			t.Errorf("error is %v", err)
+		}
+	})
+}
+
 // TestListDistrusts: an answer that cannot be true is asked for again, by the
 // last key that was believed; when it stays, the listing ends with an error and
 // never as if it were complete.

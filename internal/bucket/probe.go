@@ -169,16 +169,16 @@ func (p *Probe) page(ctx context.Context, in *s3.ListObjectsV2Input, prefix stri
 		out, err = p.api.ListObjectsV2(ctx, in, append(opts, legible)...)
 		return err
 	})
-	distrust := func(why string) error {
-		return &OpError{Op: "list", Bucket: p.name, Key: prefix, Kind: ErrListing, Err: errors.New(why)}
+	distrust := func(why error) error {
+		return &OpError{Op: "list", Bucket: p.name, Key: prefix, Kind: ErrListing, Err: why}
 	}
 	switch {
 	case isCut(err):
-		return Page{}, distrust("answer is not the XML of a listing")
+		return Page{}, distrust(unreadable(err))
 	case err != nil:
 		return Page{}, err
 	case out.IsTruncated == nil:
-		return Page{}, distrust("answer is not a listing")
+		return Page{}, distrust(errors.New("answer is not a listing"))
 	}
 	page := Page{
 		Encoded: out.EncodingType == types.EncodingTypeUrl,
@@ -189,7 +189,7 @@ func (p *Probe) page(ctx context.Context, in *s3.ListObjectsV2Input, prefix stri
 	for i := range out.Contents {
 		entry, err := entryOf(&out.Contents[i], decode)
 		if err != nil {
-			return Page{}, distrust(err.Error())
+			return Page{}, distrust(err)
 		}
 		page.Entries = append(page.Entries, entry)
 	}
@@ -232,8 +232,13 @@ func (p *Probe) BucketLock(ctx context.Context) (BucketLock, error) {
 		}
 		return nil
 	})
-	if hasCode(err, "ObjectLockConfigurationNotFoundError") {
+	switch {
+	case hasCode(err, "ObjectLockConfigurationNotFoundError"):
 		return BucketLock{}, nil
+	case isCut(err):
+		// A listing, from a server that does not know the question: what a key
+		// holds may not be XML.
+		return BucketLock{}, &OpError{Op: "get object lock", Bucket: p.name, Kind: errors.ErrUnsupported, Err: err}
 	}
 	return lock, err
 }
