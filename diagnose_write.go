@@ -27,6 +27,10 @@ const checkedByETag = "writes are checked by their ETag, where that is an MD5"
 // parts, and takes these without.
 func (x *doctor) refusesChecksums(what string, err error) Finding {
 	detail := "the server refuses " + what + " with checksum headers"
+	if x.probe.CompletesBare(err) {
+		return degraded("the server makes no object of parts whose checksums are listed",
+			"they are left out of the list once that has shown; objects are checked by their ETag, where that is an MD5").because(err)
+	}
 	if x.probe.AdaptsTo(err) {
 		return degraded(detail, "none are sent once that has shown; "+checkedByETag).because(err)
 	}
@@ -264,14 +268,25 @@ func (x *doctor) metadata(ctx context.Context) Finding {
 		ContentEncoding: "identity", ContentLanguage: "fr", Expires: "Thu, 01 Jan 2032 00:00:00 GMT",
 		WebsiteRedirect: "/elsewhere", User: map[string]string{"s3kloset": "a  b"},
 	}
-	if _, err := x.scratch.put(ctx, x.probe, "metadata", nil, bucket.Write{Attributes: sent}); err != nil {
-		return x.failed("writing an object with metadata", err)
+	_, refused := x.scratch.put(ctx, x.probe, "metadata", nil, bucket.Write{Attributes: sent})
+	if refused != nil {
+		sent.WebsiteRedirect = "" // the header that most services do without
+		_, err := x.scratch.put(ctx, x.probe, "metadata", nil, bucket.Write{Attributes: sent})
+		if err != nil || errors.Is(refused, ErrAccessDenied) {
+			return x.failed("writing an object with metadata", refused)
+		}
 	}
 	got, f := x.head(ctx, "metadata")
 	if f != nil {
 		return *f
 	}
-	var lost []string
+	return lostMetadata(sent, got, refused)
+}
+
+// lostMetadata is the finding about what a server makes of metadata, after it
+// has refused a redirect, if it has.
+func lostMetadata(sent, got bucket.Attributes, refused error) Finding {
+	var lost, details, remedies []string
 	for _, h := range []struct{ name, sent, got string }{
 		{"Content-Type", sent.ContentType, got.ContentType},
 		{"Cache-Control", sent.CacheControl, got.CacheControl},
@@ -288,10 +303,18 @@ func (x *doctor) metadata(ctx context.Context) Finding {
 	if !maps.Equal(sent.User, got.User) {
 		lost = append(lost, "x-amz-meta-*")
 	}
-	if len(lost) > 0 {
-		return degraded("the server changes or loses "+strings.Join(lost, ", "), "objects are restored without; their snapshots keep it")
+	if refused != nil {
+		details = append(details, "the server refuses website redirects")
+		remedies = append(remedies, "objects that have one are reported, one by one")
 	}
-	return fine("headers and user metadata come back as they were")
+	if len(lost) > 0 {
+		details = append(details, "the server changes or loses "+strings.Join(lost, ", "))
+		remedies = append(remedies, "objects are restored without; their snapshots keep it")
+	}
+	if len(details) == 0 {
+		return fine("headers and user metadata come back as they were")
+	}
+	return degraded(strings.Join(details, "; "), strings.Join(remedies, "; ")).because(refused)
 }
 
 // writtenTags tells whether an object can be written with its tags.
