@@ -231,6 +231,9 @@ func (c *Client) translate(op, key string, err error) error {
 	if e.Kind == nil {
 		e.Kind = kindOfStatus(e.Status)
 	}
+	if e.Kind == ErrAlreadyExists && e.Status == http.StatusPreconditionFailed && op != "put" && op != "complete upload" {
+		e.Kind = nil // nothing was to be written: Swift says this to who signs nothing
+	}
 	var header *headerError
 	if errors.As(err, &header) {
 		e.Kind, e.Err = ErrMetadata, header

@@ -41,7 +41,7 @@ func TestCodes(t *testing.T) {
 		{404, "NoSuchBucket", ErrBucketNotFound, final},
 		{404, "NoSuchKey", ErrNotFound, final},
 		{404, "NoSuchVersion", ErrNotFound, final},
-		{412, "PreconditionFailed", ErrAlreadyExists, final},
+		{412, "PreconditionFailed", nil, final}, // nothing is to be written
 		{416, "InvalidRange", ErrInvalidRange, final},
 		{403, "InvalidObjectState", ErrArchived, final},
 		{301, "PermanentRedirect", ErrWrongRegion, final},
