@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
@@ -99,6 +100,10 @@ func (c *Client) compareListings(ctx context.Context, in *s3.ListObjectsV2Input,
 	return nil
 }
 
+// plainAttempts are those at a page in plain text. A server that cannot write one
+// of its keys in XML may answer 500 each time (Swift), and the listing waits.
+const plainAttempts = 3
+
 // plainListing asks for the keys of a page without any encoding.
 func (c *Client) plainListing(ctx context.Context, in *s3.ListObjectsV2Input) (map[string]bool, error) {
 	request := *in
@@ -106,7 +111,8 @@ func (c *Client) plainListing(ctx context.Context, in *s3.ListObjectsV2Input) (m
 	var page *s3.ListObjectsV2Output
 	err := c.call(ctx, "list", aws.ToString(in.Prefix), func(ctx context.Context, opts ...func(*s3.Options)) (err error) {
 		attemptsOf(ctx).ownsCuts.Store(true)
-		page, err = c.api.ListObjectsV2(ctx, &request, append(opts, legible)...)
+		few := func(o *s3.Options) { o.Retryer = retry.AddWithMaxAttempts(o.Retryer, plainAttempts) }
+		page, err = c.api.ListObjectsV2(ctx, &request, append(opts, legible, few)...)
 		return err
 	})
 	if err != nil {

@@ -83,6 +83,22 @@ func TestQuestionOfListingsWithoutAnAnswer(t *testing.T) {
 	}, s3test.WithPageSize(1))
 }
 
+// TestQuestionOfListingsIsNoReasonToWait: a server that has no answer but 500
+// keeps nobody for as long as all retries take.
+func TestQuestionOfListingsIsNoReasonToWait(t *testing.T) {
+	play(t, Config{}, func(t *testing.T, s *stage) {
+		keys := keysOf(10, "%02d %%")
+		s.fill(keys)
+		s.fault(s3test.Fault{Op: "ListObjectsV2", Times: maxFailed * plainAttempts, Action: s3test.Status(500, "InternalError"),
+			Match: func(r s3test.Request) bool { return !r.Query.Has("encoding-type") }})
+		got, err := listed(t.Context(), s.client, Range{})
+		if err != nil || !slices.Equal(got, keys) {
+			t.Errorf("keys are %q, %v", got, err)
+		}
+		s.wantCount("ListObjectsV2", 10+maxFailed*plainAttempts)
+	}, s3test.WithPageSize(1))
+}
+
 // TestQuestionOfChecksums: a service that refuses checksums is written to
 // without, for parts as well.
 func TestQuestionOfChecksums(t *testing.T) {
