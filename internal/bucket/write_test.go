@@ -300,8 +300,10 @@ func TestPutLateTags(t *testing.T) {
 		if stored := s.wantStored("k", []byte("bytes")); !maps.Equal(stored.Tags, tags) {
 			t.Errorf("%d tags", len(stored.Tags))
 		}
-		if r := s.Requests()[1]; r.Op != "PutObjectTagging" || r.Query.Get("versionId") == "" {
-			t.Errorf("tags went with %s of version %q", r.Op, r.Query.Get("versionId"))
+		for i, op := range []string{"GetObjectTagging", "PutObjectTagging"} {
+			if r := s.Requests()[1+i]; r.Op != op || r.Query.Get("versionId") == "" {
+				t.Errorf("tags went with %s of version %q", r.Op, r.Query.Get("versionId"))
+			}
 		}
 		s.fault(s3test.Fault{Op: "PutObjectTagging", Action: s3test.Status(403, "AccessDenied")})
 		_, err := s.client.Put(t.Context(), "k", []byte("bytes"), Write{Tags: tags})
