@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/s3kloset/s3kloset/internal/bucket"
 )
@@ -41,7 +42,6 @@ func (x *doctor) reach(ctx context.Context) Finding {
 		return untested("there are no credentials to sign a request with")
 	case errors.Is(x.contact, ErrUnreachable):
 		return unreachable(host, x.contact)
-	case bucket.IsUnlistable(x.contact): // that is an S3
 	case errors.Is(x.contact, ErrListing), errors.As(x.contact, &failed) && failed.Code == "NotFound":
 		// What is missing in an S3 has a name: NoSuchBucket.
 		return broken(host+" answers, but not as an S3 does", "correct the endpoint and its port: it may be that of a web page or a console").because(x.contact)
@@ -253,6 +253,15 @@ func (x *doctor) where(context.Context) Finding {
 	return fine("bucket %s, signed for %s", name, found)
 }
 
+// misread finds a key that a listing cannot hold.
+func (x *doctor) misread() (key string, found bool) {
+	i := slices.IndexFunc(x.page.Entries, func(e bucket.Entry) bool { return strings.ContainsRune(e.Key, utf8.RuneError) })
+	if i < 0 {
+		return "", false
+	}
+	return x.page.Entries[i].Key, true
+}
+
 // list tells whether keys can be listed.
 func (x *doctor) list(context.Context) Finding {
 	switch {
@@ -262,15 +271,13 @@ func (x *doctor) list(context.Context) Finding {
 		if x.page.More {
 			more = " and more"
 		}
+		if key, misread := x.misread(); misread && x.role != RoleDestination {
+			return degraded(fmt.Sprintf("the server lists a key with a character that XML cannot hold as %q", key),
+				"copy such objects to other keys: a backup cannot read them, and reports them one by one")
+		}
 		return fine("%d objects%s", len(x.page.Entries), more)
 	case errors.Is(x.contact, ErrAccessDenied) && x.role == RoleDestination:
 		f := degraded("listing is refused", "it is not needed: whether the bucket is there shows with the first write")
-		return f.because(x.contact)
-	case bucket.IsUnlistable(x.contact):
-		f := broken("the server lists a key as it is that XML cannot hold", "remove the object with a control character in its key, or copy it to another one: nothing beside it can be listed")
-		if x.role == RoleDestination {
-			f.Verdict = VerdictDegraded // nothing is listed
-		}
 		return f.because(x.contact)
 	}
 	return x.failed("listing", x.contact)

@@ -3,7 +3,6 @@ package bucket
 import (
 	"cmp"
 	"context"
-	"encoding/xml"
 	"errors"
 	"fmt"
 	"iter"
@@ -158,26 +157,12 @@ func (l *lister) ask(ctx context.Context, in *s3.ListObjectsV2Input) (page *s3.L
 		return err
 	})
 	if isCut(err) {
-		return nil, l.distrust(unreadable(err))
+		return nil, l.distrust(errNoListing)
 	}
 	return page, err
 }
 
-// errUnlistable is a listing that a key keeps from being XML: XML has no form for
-// control characters, and the server has not encoded them.
-var errUnlistable = errors.New("a key has a character that XML cannot hold, and the server lists it as it is")
-
-// IsUnlistable tells the error of a listing with such a key.
-func IsUnlistable(err error) bool { return errors.Is(err, errUnlistable) }
-
-// unreadable is why an answer is no listing.
-func unreadable(err error) error {
-	var syntax *xml.SyntaxError
-	if errors.As(err, &syntax) && strings.HasPrefix(syntax.Msg, "illegal character code ") {
-		return fmt.Errorf("%w (%s)", errUnlistable, strings.TrimPrefix(syntax.Msg, "illegal character code "))
-	}
-	return errors.New("answer is not the XML of a listing")
-}
+var errNoListing = errors.New("answer is not the XML of a listing")
 
 func (l *lister) want() int {
 	page := cmp.Or(l.rng.page, pageSize)
@@ -208,7 +193,7 @@ func (l *lister) accept(page *s3.ListObjectsV2Output) ([]Entry, error) {
 	if strings.ContainsRune(token, utf8.RuneError) && !l.rng.Unordered {
 		// The token is a key that XML could not hold. It goes on after the last one.
 		if len(entries) == 0 {
-			return nil, l.distrust("there is more, and the token to ask for it cannot be read")
+			return nil, l.distrust(errors.New("there is more, and the token to ask for it cannot be read"))
 		}
 		token = ""
 	}
@@ -234,12 +219,22 @@ func (l *lister) entries(page *s3.ListObjectsV2Output) ([]Entry, string, error) 
 			return nil, "", l.distrust(fmt.Errorf("key %q is outside of the prefix", entry.Key))
 		}
 		if !l.rng.Unordered && entry.Key <= last {
-			return nil, "", l.distrust(fmt.Errorf("key %q comes after %q", entry.Key, last))
+			return nil, "", l.distrust(outOfOrder(entry.Key, last))
 		}
 		last = entry.Key
 		entries = append(entries, entry)
 	}
 	return entries, last, nil
+}
+
+// outOfOrder is the error of a key that comes too late. Where a character that XML
+// cannot hold is listed as U+FFFD, that is why, and a key may stand for two.
+func outOfOrder(key, last string) error {
+	err := fmt.Errorf("key %q comes after %q", key, last)
+	if strings.ContainsRune(last, utf8.RuneError) {
+		return fmt.Errorf("%w: the second has a character that XML cannot hold, and that the server does not encode", err)
+	}
+	return err
 }
 
 func (l *lister) distrust(why error) error {

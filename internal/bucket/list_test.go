@@ -172,18 +172,31 @@ func pageWith(t testing.TB, more bool, token string, keys ...string) s3test.Acti
 	return s3test.RawBody(http.StatusOK, "application/xml", b.String())
 }
 
-// TestListOfAKeyThatIsNoXML: whoever reads the error learns that it is about a
-// key, and which character, and does not look for a web page.
+// TestListOfAKeyThatIsNoXML: one key with a character that XML cannot hold does
+// not keep the others from being listed, unless it might stand for two.
 func TestListOfAKeyThatIsNoXML(t *testing.T) {
+	answer := func(s *stage, times int, keys string) {
+		s.fault(s3test.Fault{Op: "ListObjectsV2", Times: times, Action: s3test.RawBody(200, "application/xml",
+			"<ListBucketResult><IsTruncated>false</IsTruncated>"+keys+"</ListBucketResult>")})
+	}
+	const first, same, between = "<Contents><Key>a\x01</Key><Size>1</Size></Contents>", "<Contents><Key>a&#xFFFD;</Key><Size>1</Size></Contents>",
+		"<Contents><Key>a a</Key><Size>1</Size></Contents>"
 	play(t, Config{}, func(t *testing.T, s *stage) {
-		s.fault(s3test.Fault{Op: "ListObjectsV2", Times: pageRetries + 1, Action: s3test.RawBody(200, "application/xml",
-			"<ListBucketResult><IsTruncated>false</IsTruncated><Contents><Key>a\x01</Key><Size>1</Size></Contents></ListBucketResult>")})
-		_, err := listed(t.Context(), s.client, Range{})
-		wantError(t, err, ErrListing, "list", "")
-		if !IsUnlistable(err) || !strings.Contains(err.Error(), "U+0001") {
-			t.Errorf("error is %v", err)
+		answer(s, 1, first+"<Contents><Key>b</Key><Size>1</Size></Contents>")
+		if got, err := listed(t.Context(), s.client, Range{}); err != nil || !slices.Equal(got, []string{"a\uFFFD", "b"}) {
+			t.Errorf("%q, %v", got, err)
 		}
 	})
+	for _, keys := range []string{first + same, first + between + same} {
+		play(t, Config{}, func(t *testing.T, s *stage) {
+			answer(s, pageRetries+1, keys)
+			_, err := listed(t.Context(), s.client, Range{})
+			wantError(t, err, ErrListing, "list", "")
+			if err == nil || !strings.Contains(err.Error(), "XML cannot hold") {
+				t.Errorf("error is %v", err)
+			}
+		})
+	}
 }
 
 // TestListDistrusts: an answer that cannot be true is asked for again, by the

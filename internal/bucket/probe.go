@@ -174,7 +174,7 @@ func (p *Probe) page(ctx context.Context, in *s3.ListObjectsV2Input, prefix stri
 	}
 	switch {
 	case isCut(err):
-		return Page{}, distrust(unreadable(err))
+		return Page{}, distrust(errNoListing)
 	case err != nil:
 		return Page{}, err
 	case out.IsTruncated == nil:
