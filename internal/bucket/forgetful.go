@@ -103,8 +103,14 @@ func (c *Client) lock(ctx context.Context, key, versionID string, a Attributes) 
 	}
 	in := &s3.PutObjectLegalHoldInput{Bucket: &c.name, Key: &key, VersionId: versionOf(versionID),
 		LegalHold: &types.ObjectLockLegalHold{Status: types.ObjectLockLegalHoldStatusOn}}
-	return c.call(ctx, "hold", key, func(ctx context.Context, opts ...func(*s3.Options)) error {
-		_, err := c.api.PutObjectLegalHold(ctx, in, opts...)
+	if err := c.findsRetention(ctx, key, in.VersionId); err != nil {
 		return err
+	}
+	return c.call(ctx, "hold", key, func(ctx context.Context, opts ...func(*s3.Options)) error {
+		out, err := c.api.PutObjectLegalHold(ctx, in, opts...)
+		if err != nil {
+			return err
+		}
+		return tookPlace(out.ResultMetadata)
 	})
 }

@@ -23,7 +23,7 @@ type service struct {
 
 	readings atomic.Pointer[[]reading] // of listings, those that are still possible
 
-	listing, conditions, checksums, etags, parts, uploadTags, uploadLocks, retention *question
+	listing, conditions, checksums, etags, parts, uploadTags, uploadLocks, tags, retention *question
 }
 
 func newService(q Quirks) *service {
@@ -33,6 +33,7 @@ func newService(q Quirks) *service {
 		checksums:  newQuestion(),
 		etags:      newQuestion(),
 		parts:      newQuestion(),
+		tags:       newQuestion(),
 		retention:  newQuestion(),
 
 		uploadTags:  newQuestion(),

@@ -24,6 +24,9 @@ func (c *Client) Tags(ctx context.Context, key string, pin Pin) (map[string]stri
 	if errors.Is(err, errIllegible) {
 		tags, err = c.tags(ctx, key, in) // an answer may have been lost
 	}
+	if err == nil || errors.Is(err, errIllegible) {
+		c.service.tags.settled.Store(true)
+	}
 	var refused *OpError
 	if errors.Is(err, errIllegible) && errors.As(err, &refused) {
 		refused.Kind = errors.ErrUnsupported
@@ -49,11 +52,11 @@ func (c *Client) tags(ctx context.Context, key string, in *s3.GetObjectTaggingIn
 // findsTags asks an unknown service for tags before it is given any: one that
 // answers with the object would put them in its place.
 func (c *Client) findsTags(ctx context.Context, key, versionID string) error {
-	if !c.service.unknown.Load() {
+	if !c.service.unknown.Load() || c.service.tags.settled.Load() {
 		return nil
 	}
 	_, err := c.Tags(ctx, key, Pin{VersionID: versionID})
-	if errors.Is(err, errors.ErrUnsupported) {
+	if errors.Is(err, errors.ErrUnsupported) && !errors.Is(err, errIllegible) {
 		return err
 	}
 	return nil
