@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -40,22 +41,40 @@ var replacement = []byte("\uFFFD")
 // maxReference is how long a reference to a character may be, as &#x10FFFF;.
 const maxReference = 10
 
-func (l *legibleBody) Read(p []byte) (n int, err error) {
-	for n < len(p) {
-		if len(l.rest) == 0 {
-			// What there is goes out before anything is waited for.
-			if n > 0 && l.in.Buffered() == 0 {
-				return n, nil
-			}
-			if l.rest, err = l.next(); err != nil {
-				return n, err
-			}
+func (l *legibleBody) Read(p []byte) (int, error) {
+	if len(l.rest) == 0 {
+		plain, err := l.plain()
+		if err != nil {
+			return 0, err
 		}
-		copied := copy(p[n:], l.rest)
-		n, l.rest = n+copied, l.rest[copied:]
+		if len(plain) > 0 {
+			return l.in.Discard(copy(p, plain))
+		}
+		if l.rest, err = l.next(); err != nil {
+			return 0, err
+		}
 	}
+	n := copy(p, l.rest)
+	l.rest = l.rest[n:]
 	return n, nil
 }
+
+// plain is what comes before the next byte that may begin a character which XML
+// cannot hold, as far as it has arrived.
+func (l *legibleBody) plain() ([]byte, error) {
+	if _, err := l.in.Peek(1); err != nil {
+		return nil, err
+	}
+	arrived, err := l.in.Peek(l.in.Buffered())
+	if i := slices.IndexFunc(arrived, isSuspect); i >= 0 {
+		return arrived[:i], nil
+	}
+	return arrived, err
+}
+
+func isSuspect(b byte) bool { return b == '&' || b == 0xEF || isControl(b) }
+
+func isControl(b byte) bool { return b < ' ' && b != '\t' && b != '\n' && b != '\r' }
 
 // next is the next byte, or what takes the place of some.
 func (l *legibleBody) next() ([]byte, error) {
@@ -72,7 +91,7 @@ func (l *legibleBody) next() ([]byte, error) {
 		if ahead, _ := l.in.Peek(2); len(ahead) == 2 && ahead[0] == 0xBF && ahead[1] >= 0xBE {
 			skip = 2
 		}
-	case b < ' ' && b != '\t' && b != '\n' && b != '\r':
+	case isControl(b):
 		return replacement, nil
 	}
 	if skip == 0 {
