@@ -194,7 +194,7 @@ func (c *Client) subfolders(ctx context.Context, folder, after string, most int)
 	}
 	var page *s3.ListObjectsV2Output
 	err = c.call(ctx, "list", folder, func(ctx context.Context, opts ...func(*s3.Options)) (err error) {
-		page, err = c.api.ListObjectsV2(ctx, in, append(opts, legible)...)
+		page, err = c.listObjects(ctx, in, opts...)
 		return err
 	})
 	if err != nil {

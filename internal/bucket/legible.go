@@ -2,31 +2,17 @@ package bucket
 
 import (
 	"bufio"
-	"context"
 	"io"
 	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/smithy-go/middleware"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
-// legible makes listings XML that has characters which XML cannot hold: they become U+FFFD. Ceph encodes keys when it is
-// asked to, and not the place where the listing goes on, nor the one where it began.
+// legible makes a listing XML that has characters which XML cannot hold: they become U+FFFD. Ceph encodes keys when it is
+// asked to, and not the place where the listing goes on, nor the one where it began; others encode none.
 // https://github.com/ceph/ceph/pull/23371
-func legible(o *s3.Options) {
-	o.APIOptions = append(o.APIOptions, func(stack *middleware.Stack) error {
-		return stack.Deserialize.Add(middleware.DeserializeMiddlewareFunc("s3klosetLegible",
-			func(ctx context.Context, in middleware.DeserializeInput, next middleware.DeserializeHandler) (middleware.DeserializeOutput, middleware.Metadata, error) {
-				out, metadata, err := next.HandleDeserialize(ctx, in)
-				if answer, ok := out.RawResponse.(*smithyhttp.Response); ok && err == nil && answer.Body != nil {
-					answer.Body = &legibleBody{Closer: answer.Body, in: bufio.NewReader(answer.Body)}
-				}
-				return out, metadata, err
-			}), middleware.After)
-	})
+func legible(in io.Reader, body io.Closer) io.ReadCloser {
+	return &legibleBody{Closer: body, in: bufio.NewReader(in)}
 }
 
 type legibleBody struct {

@@ -153,7 +153,7 @@ func (l *lister) ask(ctx context.Context, in *s3.ListObjectsV2Input) (page *s3.L
 	in.EncodingType = l.client.Quirks().listEncoding()
 	err = l.client.call(ctx, "list", l.rng.Prefix, func(ctx context.Context, opts ...func(*s3.Options)) (err error) {
 		attemptsOf(ctx).ownsCuts.Store(true)
-		page, err = l.client.api.ListObjectsV2(ctx, in, append(opts, legible)...)
+		page, err = l.client.listObjects(ctx, in, opts...)
 		return err
 	})
 	if isCut(err) {

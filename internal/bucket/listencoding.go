@@ -112,7 +112,7 @@ func (c *Client) plainListing(ctx context.Context, in *s3.ListObjectsV2Input) (m
 	err := c.call(ctx, "list", aws.ToString(in.Prefix), func(ctx context.Context, opts ...func(*s3.Options)) (err error) {
 		attemptsOf(ctx).ownsCuts.Store(true)
 		few := func(o *s3.Options) { o.Retryer = retry.AddWithMaxAttempts(o.Retryer, plainAttempts) }
-		page, err = c.api.ListObjectsV2(ctx, &request, append(opts, legible, few)...)
+		page, err = c.listObjects(ctx, &request, append(opts, few)...)
 		return err
 	})
 	if err != nil {

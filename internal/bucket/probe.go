@@ -166,7 +166,7 @@ func (p *Probe) page(ctx context.Context, in *s3.ListObjectsV2Input, prefix stri
 	var out *s3.ListObjectsV2Output
 	err := p.call(ctx, "list", prefix, func(ctx context.Context, opts ...func(*s3.Options)) (err error) {
 		attemptsOf(ctx).ownsCuts.Store(true)
-		out, err = p.api.ListObjectsV2(ctx, in, append(opts, legible)...)
+		out, err = p.listObjects(ctx, in, opts...)
 		return err
 	})
 	distrust := func(why error) error {
