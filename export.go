@@ -9,7 +9,6 @@ import (
 
 	"github.com/PlakarKorp/kloset/connectors"
 	"github.com/s3kloset/s3kloset/internal/bucket"
-	"golang.org/x/sync/errgroup"
 )
 
 // errAborted answers records that come after the run has failed.
@@ -35,23 +34,22 @@ func (e *export) run(ctx context.Context, records <-chan *connectors.Record) err
 	if err := e.check(ctx); err != nil {
 		return err
 	}
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(e.destination.bucket.cfg.concurrency)
+	writing, ctx := newCrew(ctx, e.destination.bucket.cfg.concurrency)
 	for {
 		select {
 		case <-ctx.Done():
-			return errors.Join(group.Wait(), e.ctx.Err())
+			return errors.Join(writing.Wait(), e.ctx.Err())
 		case record, ok := <-records:
 			if !ok {
 				if folder, ok := e.empty.finish(); ok {
-					group.Go(func() error { return e.mark(ctx, folder) })
+					writing.Go(func() error { return e.mark(ctx, folder) })
 				}
-				return group.Wait()
+				return writing.Wait()
 			}
 			if folder, ok := e.empty.next(record); ok {
-				group.Go(func() error { return e.mark(ctx, folder) })
+				writing.Go(func() error { return e.mark(ctx, folder) })
 			}
-			group.Go(func() error { return e.handle(ctx, record) })
+			writing.Go(func() error { return e.handle(ctx, record) })
 		}
 	}
 }

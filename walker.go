@@ -203,8 +203,7 @@ func (w *walk) run(ctx context.Context, records chan<- *connectors.Record) error
 	queue := make(chan *object, lookAhead*concurrency)
 	group.Go(func() error {
 		defer close(queue)
-		preparing, ctx := errgroup.WithContext(ctx)
-		preparing.SetLimit(concurrency)
+		preparing, ctx := newCrew(ctx, concurrency)
 		err := w.list(ctx, func(o *object) error { return w.dispatch(ctx, preparing, queue, o) })
 		if failed := preparing.Wait(); failed != nil {
 			return failed
@@ -337,7 +336,7 @@ func isInside(path, folder string) bool {
 // dispatch queues an object in order and has it prepared beside the others.
 // Budget for its body is taken here, in order too: the object that is sent
 // next always has its share, so nothing waits in a circle.
-func (w *walk) dispatch(ctx context.Context, preparing *errgroup.Group, queue chan<- *object, o *object) error {
+func (w *walk) dispatch(ctx context.Context, preparing *crew, queue chan<- *object, o *object) error {
 	known := w.recognize(o)
 	o.known = known
 	if known && w.appetite.readsKnown() {
