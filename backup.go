@@ -121,6 +121,9 @@ func (r *Repository) Backup(ctx context.Context, src importer.Importer, opts ...
 		err = fmt.Errorf("backup: %w", op.explain(err))
 	}
 	if report != nil {
+		if err != nil && report.Snapshot.ID == "" {
+			report.withdraw()
+		}
 		report.settle(err)
 		report.err = err
 		err = first(err, report.check())
@@ -363,7 +366,8 @@ func (b *backup) read() error {
 
 // blame prefers the failure that ended a run on request to its consequences.
 func (b *backup) blame(err error) error {
-	if o := b.outcome(); b.config.failFast && o.Failed > 0 && b.caller.Err() == nil {
+	o := b.outcome()
+	if o.withdraw(); b.config.failFast && o.Failed > 0 && b.caller.Err() == nil {
 		return &failureList{what: ErrIncomplete, count: o.Failed, failures: o.Failures}
 	}
 	return err

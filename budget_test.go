@@ -179,3 +179,39 @@ func TestBudgetOptions(t *testing.T) {
 	}
 	b.Close()
 }
+
+// TestBudgetIsWhatFailed: objects that were in flight when a run ended are
+// counted with those that it did not reach, and not said to be cancelled one
+// by one.
+func TestBudgetIsWhatFailed(t *testing.T) {
+	p := newPatient(t)
+	p.crowd(200, 1000)
+	repo, err := s3kloset.CreateRepository(t.Context(), klosettest.NewMemStore(), s3kloset.WithPlaintext())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer repo.Close()
+	named := func(what string, o s3kloset.Outcome, err error) {
+		t.Helper()
+		for _, f := range o.Failures {
+			if !errors.Is(f.Err, s3kloset.ErrBudget) {
+				t.Errorf("%s: failure %q: %v", what, f.Key, f.Err)
+			}
+		}
+		if sum := o.Stored + o.Failed; !errors.Is(err, s3kloset.ErrBudget) || sum != o.Listed || o.Failed == 0 {
+			t.Errorf("%s: counts %+v, error %v", what, o.Counts, err)
+		}
+		if text := fmt.Sprint(err); strings.Contains(text, "cancel") || strings.Contains(text, `""`) {
+			t.Errorf("%s: error is %q", what, text)
+		}
+	}
+	backup, err := repo.Backup(t.Context(), p.handle(s3kloset.WithMaxRequests(50)).Source())
+	named("backup", backup.Outcome, err)
+
+	backup, err = repo.Backup(t.Context(), p.handle().Source())
+	if err != nil {
+		t.Fatal(err)
+	}
+	restore, err := repo.Restore(t.Context(), backup.Snapshot.ID, p.other("vault", s3kloset.WithMaxRequests(50)).Destination())
+	named("restore", restore.Outcome, err)
+}

@@ -1,6 +1,7 @@
 package s3kloset
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -82,6 +83,13 @@ type Failure struct {
 	Err error
 }
 
+func (f Failure) text() string {
+	if f.Key == "" {
+		return f.Err.Error()
+	}
+	return fmt.Sprintf("%q: %v", f.Key, f.Err)
+}
+
 // MarshalJSON writes the error as its text.
 func (f Failure) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
@@ -148,6 +156,17 @@ func (o *Outcome) settle(err error) {
 	}
 }
 
+// withdraw takes back the failures of a run that ended early which are nothing
+// but that end: settle names it once for all of them. A bare error of a context
+// is one; the failure of a request names its key.
+func (o *Outcome) withdraw() {
+	kept := slices.DeleteFunc(o.Failures, func(f Failure) bool {
+		return f.Err == context.Canceled || f.Err == context.DeadlineExceeded
+	})
+	o.Failed -= int64(len(o.Failures) - len(kept))
+	o.Failures = kept
+}
+
 // Err is nil for a run that lost nothing. Otherwise it wraps ErrIncomplete
 // and every failure that was kept, for errors.Is and errors.As.
 func (o Outcome) Err() error {
@@ -202,7 +221,7 @@ func (e *failureList) Error() string {
 			text += fmt.Sprintf("; and %d more", e.count-failuresShown)
 			break
 		}
-		text += fmt.Sprintf("; %q: %v", f.Key, f.Err)
+		text += "; " + f.text()
 	}
 	return text
 }

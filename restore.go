@@ -311,13 +311,14 @@ func (r *restore) settle(result *connectors.Result) {
 
 // report closes the accounts. err is why the run ended early, if it did.
 func (r *restore) report(err error) (*RestoreReport, error) {
-	outcome := r.ledger.outcome(nil)
+	outcome, silence := r.ledger.outcome(nil), errNoAnswer
 	if target, counted := r.dst.(restoreTarget); counted {
-		outcome = target.outcome().plus(outcome)
-		outcome.settle(err)
-	} else {
-		outcome.settle(first(err, errNoAnswer))
+		outcome, silence = target.outcome().plus(outcome), nil
 	}
+	if err != nil {
+		outcome.withdraw()
+	}
+	outcome.settle(first(err, silence))
 	lost := outcome.Err()
 	switch {
 	case r.interrupted() != nil:
