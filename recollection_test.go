@@ -138,10 +138,11 @@ func TestMetadataCacheBegins(t *testing.T) {
 	const objects = 200
 	w.fill(objects)
 	opts := []Option{WithMetadataCache(t.TempDir()), WithTagPolicy(TagsOnChange), WithConcurrency(8)}
+	meeting := w.server.Faults().Add(s3test.Fault{Op: "GetObject", Bucket: "data", Times: 8, Action: s3test.Gather(8)})
 	w.server.SetLatency(10 * time.Millisecond)
 	w.blindBackup(opts...)
 	w.server.SetLatency(0)
-	if heads, peak := w.server.Count("HeadObject"), w.server.Totals("GetObject").Peak; heads != 0 || peak != 8 {
+	if heads, peak := w.server.Count("HeadObject"), w.server.Totals("GetObject").Peak; heads != 0 || peak != 8 || meeting.Fired() != 8 {
 		t.Errorf("the first backup makes %d HEAD, and at most %d GET at the same time; want 0 and 8", heads, peak)
 	}
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"sync"
@@ -19,26 +18,18 @@ import (
 // the other, as it does the bodies of a restore on any machine.
 func slowHost() *connectors.Options { return &connectors.Options{MaxConcurrency: 1} }
 
-// gather holds requests up until n of them are there at the same time.
-func gather(t *testing.T, s *site, op string, n int) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	t.Cleanup(cancel)
-	var mu sync.Mutex
-	arrived, all := 0, make(chan struct{})
+// gather holds requests until n of them are there at the same time. What it returns
+// demands that they were.
+func (s *site) gather(t *testing.T, op string, n int) func() {
 	s.Faults().Clear()
-	s.Faults().Add(s3test.Fault{Op: op, Times: s3test.Always, Action: s3test.RunFirst(func() {
-		mu.Lock()
-		if arrived++; arrived == n {
-			close(all)
+	s.ResetRequests()
+	s.Faults().Add(s3test.Fault{Op: op, Times: s3test.Always, Action: s3test.Gather(n)})
+	return func() {
+		t.Helper()
+		if peak := s.Peak(op); peak < n {
+			t.Errorf("%s: there are never more than %d at the same time, want %d", op, peak, n)
 		}
-		mu.Unlock()
-		select {
-		case <-all:
-		case <-ctx.Done():
-			t.Errorf("%s: there are never %d at the same time", op, n)
-		}
-	})})
+	}
 }
 
 // TestRequestsGoSideBySide backs up and restores through the pipe, which has
@@ -63,13 +54,15 @@ func TestRequestsGoSideBySide(t *testing.T) {
 				s.bucket.Put(path[1:], body, s3test.Properties{})
 			}
 			config := s.with("part_size", "5MiB")
-			gather(t, s, "GetObject", test.want)
+			demand := s.gather(t, "GetObject", test.want)
 			compare(t, backedUp(t, config), test.bodies)
+			demand()
 
 			target := s.CreateBucket("target")
 			config["location"] = "s3://target"
-			gather(t, s, test.upload, test.want)
+			demand = s.gather(t, test.upload, test.want)
 			restore(t, config, test.bodies)
+			demand()
 			got := make(map[string][]byte)
 			for _, o := range target.Dump() {
 				got["/"+o.Key] = o.Body

@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -102,6 +103,25 @@ func Delay(d time.Duration) Action {
 			return
 		}
 		next.ServeHTTP(w, r)
+	})
+}
+
+// Gather holds requests until n of them are there at the same time, and then serves these and all that follow: chance
+// alone brings fewer together on a machine with other work. If it takes a minute they are served all the same, and
+// [Totals.Peak] says how many there were.
+func Gather(n int) Action {
+	var mu sync.Mutex
+	arrived, all := 0, make(chan struct{})
+	return RunFirst(func() {
+		mu.Lock()
+		if arrived++; arrived == n {
+			close(all)
+		}
+		mu.Unlock()
+		select {
+		case <-all:
+		case <-time.After(time.Minute):
+		}
 	})
 }
 

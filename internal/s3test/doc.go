@@ -63,7 +63,7 @@
 //
 // The actions are
 //   - answers: [Status], [StatusHTML], [RawBody], [Body200Error];
-//   - connections: [Reset], [CloseConn], [LoseAnswer], [Stall], [Delay];
+//   - connections: [Reset], [CloseConn], [LoseAnswer], [Stall], [Delay], [Gather];
 //   - bodies: [ResetAfter], [CutAfter], [StallAfter], [ShortLength], [HalfBody], [ExtraBytes], [FlipBit], [SlowBody],
 //     [SpacesFirst], [HTTP10];
 //   - contents: [SetHeader], [WrongContentRange], [IgnoreRange], [Rewrite], [SetElement], [RemoveElement], [Replay];
